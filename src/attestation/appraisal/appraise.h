@@ -1,0 +1,32 @@
+// Claims against a policy. The only maker of an AttestationResult.
+//
+// Errors: kPolicyRejected policy.empty, policy.platform, policy.root, policy.measurement, policy.config, policy.debug,
+//         policy.region, policy.age, evidence.nonce, evidence.report_data; kUnavailable policy.config_unknown
+#pragma once
+
+#include <optional>
+
+#include "attestation/appraisal/policy.h"
+
+namespace gateway::attestation {
+
+// What the verifier knows beside the evidence. Absent fields are not "not checked": a policy that names `config`
+// while config_digest is absent is undecided.
+struct AppraisalContext {
+  Time at;
+  std::optional<ByteView> expected_nonce;        // compared with the document's nonce field
+  std::optional<ByteView> expected_report_data;  // user_data on nitro and local, report_data elsewhere
+  std::optional<ByteArray<48>> config_digest;    // from an authentic K (attestation/binding.h)
+};
+
+struct Verdict {
+  std::optional<AttestationResult> result;  // present when affirmed (or warned)
+  AppraisalStatus status = AppraisalStatus::kContraindicated;
+  bool undecided = false;
+  std::optional<Error> reason;              // the first failed check of the nearest entry
+  std::vector<Check> checks;                // of authentication and of the nearest entry
+};
+
+Verdict appraise(const Claims& claims, const Policy& policy, const AppraisalContext& context);
+
+}  // namespace gateway::attestation

@@ -1,0 +1,60 @@
+// The Nitro Secure Module's protocol, client side: CBOR requests and strict reading of every answer.
+// The device is a seam of one method, so that /dev/nsm and the virtual NSM drive the same code.
+//
+// Input:  the device's answers are untrusted input (on local they come from the shim).
+// Spec:   facts of AWS's NSM API: ioctl 0xC0200A00, requests ≤ 0x1000 bytes, answers ≤ 0x3000 bytes.
+// Errors: kMalformed nsm.response.*; kUnavailable nsm.device; kInvalidArgument nsm.error.* (the device's own refusals)
+#pragma once
+
+#include <memory>
+#include <set>
+
+#include "attester/attester.h"
+#include "base/clock.h"
+
+namespace gateway::attester {
+
+inline constexpr std::size_t kNsmMaxRequest = 0x1000;
+inline constexpr std::size_t kNsmMaxResponse = 0x3000;
+
+class NsmDevice {
+ public:
+  virtual ~NsmDevice() = default;
+  virtual Result<Bytes> transact(ByteView request) = 0;
+};
+
+// u32be length ‖ CBOR, both ways, on an inherited socket: the virtual NSM of local.
+std::unique_ptr<NsmDevice> make_socket_nsm(int owned_file_descriptor);
+// /dev/nsm by ioctl.
+Result<std::unique_ptr<NsmDevice>> open_nsm_device(const char* path = "/dev/nsm");
+
+struct NsmDescription {
+  std::string module_id;
+  unsigned max_pcrs = 0;
+  std::set<unsigned> locked_pcrs;
+  std::string digest;
+};
+struct PcrState {
+  bool locked = false;
+  Bytes value;
+};
+
+class NsmClient final : public Attester {
+ public:
+  NsmClient(std::unique_ptr<NsmDevice> device, attestation::Platform platform)
+      : device_(std::move(device)), platform_(platform) {}
+  attestation::Platform platform() const override { return platform_; }
+  Result<Bytes> attest(ByteView report_data, std::optional<ByteView> nonce) override;
+  Status extend_register(unsigned index, ByteView data) override;
+  Status lock_registers(unsigned count) override;
+  Result<Bytes> random() override;
+  Result<Time> trusted_time() override;  // the timestamp of a fresh document of its own, parsed strictly
+  Result<NsmDescription> describe();
+  Result<PcrState> describe_pcr(unsigned index);
+
+ private:
+  std::unique_ptr<NsmDevice> device_;
+  attestation::Platform platform_;
+};
+
+}  // namespace gateway::attester
