@@ -1,0 +1,84 @@
+// TLS 1.3 for attested sessions, on non-blocking sockets.
+//
+// TLS 1.3 only; no ticket is ever accepted, no PSK, no early data, no renegotiation, no compression: nothing resumes
+// past a policy (docs/trust.md §1). kTLS stays off: keys never leave this process. The client side checks no web PKI:
+// identity comes from evidence, through attestation/binding.h.
+// Errors: kNotAuthentic tls.handshake, tls.truncated; kUnavailable tls.closed; kInternal tls.setup
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "attestation/binding.h"
+#include "crypto/keys.h"
+#include "crypto/x509.h"
+#include "net/descriptor.h"
+
+namespace gateway::channel {
+
+// What a TLS operation wants before it can go on.
+enum class Progress : std::uint8_t { kDone, kWantRead, kWantWrite, kClosedInOrder };
+
+struct TransferResult {
+  Progress progress{};
+  std::size_t bytes = 0;
+};
+
+class TlsContext {
+ public:
+  // A server with one certificate.
+  static Result<TlsContext> server(const crypto::Certificate& certificate, const crypto::PrivateKey& key);
+  // A client that accepts any certificate, because evidence decides.
+  static Result<TlsContext> client();
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+// One TLS connection over a descriptor that it owns. Never blocks.
+class TlsStream {
+ public:
+  static Result<TlsStream> accept(const TlsContext& context, net::Descriptor socket);
+  static Result<TlsStream> connect(const TlsContext& context, net::Descriptor socket, std::string_view server_name);
+  TlsStream(TlsStream&&) noexcept;
+  TlsStream& operator=(TlsStream&&) noexcept;
+  ~TlsStream();
+
+  Result<Progress> handshake();                       // call until kDone
+  Result<TransferResult> read(std::span<std::uint8_t> into);
+  Result<TransferResult> write(ByteView from);
+  bool pending() const;                               // decrypted or buffered bytes that epoll cannot see
+  Result<Progress> shut_down();                       // sends close_notify
+  int descriptor() const;
+
+  Result<ByteArray<32>> exporter(const attestation::Nonce& nonce) const;  // X of docs/trust.md §1
+  Result<crypto::Sha256> peer_spki_sha256() const;                       // client: of the server's leaf
+  Result<Bytes> peer_certificate_der() const;
+
+ private:
+  struct Impl;
+  explicit TlsStream(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// The server's ephemeral certificate: self-signed P-256, with the interoperable RA-TLS extension (OID 2.23.133.5.4.9)
+// when evidence is given. For other people's clients; it never satisfies a Gateway policy.
+struct ServerIdentity {
+  crypto::PrivateKey key;
+  crypto::Certificate certificate;
+  crypto::Sha256 spki_sha256{};
+};
+Result<ServerIdentity> make_server_identity(crypto::PrivateKey key, Time now, std::optional<ByteView> ra_tls_extension);
+// claims = {"pubkey-hash": bstr([alg-id 1, SHA-256(SPKI)])}; report_data = SHA-256(claims) ‖ 32 zero bytes.
+struct RaTlsClaims {
+  Bytes claims;
+  ByteArray<64> report_data{};
+};
+RaTlsClaims make_ra_tls_claims(const crypto::PublicKey& tls_key);
+// CBOR tag 60000 [quote, claims].
+Bytes encode_ra_tls_extension(ByteView evidence, ByteView claims);
+
+}  // namespace gateway::channel
