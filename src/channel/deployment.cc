@@ -97,6 +97,14 @@ Result<std::optional<std::uint64_t>> read_limit(codec::TomlTable& table, std::st
   return static_cast<std::uint64_t>(*value);
 }
 
+Result<std::optional<Duration>> read_timeout(codec::TomlTable& table, std::string_view key) {
+  GATEWAY_ASSIGN(const std::optional<Duration> value, table.optional_duration(key));
+  if (value && *value < std::chrono::milliseconds(1)) {
+    return fail(ErrorCode::kInvalidArgument, "deployment.limit", "limits." + std::string(key) + " must be at least 1ms");
+  }
+  return value;
+}
+
 Status read_limits(codec::TomlTable& root, DeploymentLimits& limits) {
   GATEWAY_ASSIGN(auto table, root.optional_table("limits"));
   if (!table) return {};
@@ -104,10 +112,10 @@ Status read_limits(codec::TomlTable& root, DeploymentLimits& limits) {
   GATEWAY_ASSIGN(limits.max_body, read_limit(*table, "max_body"));
   GATEWAY_ASSIGN(limits.max_connections, read_limit(*table, "max_connections"));
   GATEWAY_ASSIGN(limits.max_in_flight, read_limit(*table, "max_in_flight"));
-  GATEWAY_ASSIGN(limits.request_timeout, table->optional_duration("request_timeout"));
-  if (limits.request_timeout && *limits.request_timeout < std::chrono::milliseconds(1)) {
-    return fail(ErrorCode::kInvalidArgument, "deployment.limit", "limits.request_timeout must be at least 1ms");
-  }
+  GATEWAY_ASSIGN(limits.head_timeout, read_timeout(*table, "head_timeout"));
+  GATEWAY_ASSIGN(limits.body_timeout, read_timeout(*table, "body_timeout"));
+  GATEWAY_ASSIGN(limits.idle_timeout, read_timeout(*table, "idle_timeout"));
+  GATEWAY_ASSIGN(limits.response_timeout, read_timeout(*table, "response_timeout"));
   return table->finish();
 }
 

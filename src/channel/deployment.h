@@ -13,9 +13,9 @@
 //     max_body = 1048576
 //     max_connections = 100
 //     max_in_flight = 4
-//     request_timeout = "60s"
+//     response_timeout = "60s"           # also head_timeout, body_timeout, idle_timeout
 //     [logging]
-//     level = "warning"                  # debug, info, warning, error; never below the image's own level
+//     level = "warning"                  # debug, info, warning, error; info is the most that an image allows
 //
 // Input:  untrusted: on its way to the enclave it belongs to the host.
 // Output: DeploymentConfig: what the text says. Its digest is SHA-384 of the exact bytes, and part of K.
@@ -50,7 +50,10 @@ struct DeploymentLimits {
   std::optional<std::uint64_t> max_body;         // bytes of one request body
   std::optional<std::uint64_t> max_connections;
   std::optional<std::uint64_t> max_in_flight;    // requests with the workload at once
-  std::optional<Duration> request_timeout;
+  std::optional<Duration> head_timeout;
+  std::optional<Duration> body_timeout;
+  std::optional<Duration> idle_timeout;
+  std::optional<Duration> response_timeout;
 };
 
 struct DeploymentConfig {

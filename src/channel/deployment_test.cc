@@ -43,7 +43,7 @@ max_header = 4096
 max_body = 1024
 max_connections = 10
 max_in_flight = 2
-request_timeout = "30s"
+response_timeout = "30s"
 [logging]
 level = "warning"
 )"),
@@ -56,7 +56,7 @@ level = "warning"
   EXPECT_EQ(config->limits.max_body, 1024U);
   EXPECT_EQ(config->limits.max_connections, 10U);
   EXPECT_EQ(config->limits.max_in_flight, 2U);
-  EXPECT_EQ(config->limits.request_timeout, std::chrono::seconds(30));
+  EXPECT_EQ(config->limits.response_timeout, std::chrono::seconds(30));
   EXPECT_EQ(config->log_level, log::Level::kWarning);
 }
 
@@ -106,7 +106,7 @@ TEST(Deployment, RefusesArgumentsAndVariablesOutsideTheirBounds) {
 TEST(Deployment, RefusesLimitsThatAreNotPositive) {
   EXPECT_EQ(id_of(with("[limits]\nmax_body = 0\n")), "deployment.limit");
   EXPECT_EQ(id_of(with("[limits]\nmax_body = -1\n")), "deployment.limit");
-  EXPECT_EQ(id_of(with("[limits]\nrequest_timeout = \"0s\"\n")), "deployment.limit");
+  EXPECT_EQ(id_of(with("[limits]\nresponse_timeout = \"0s\"\n")), "deployment.limit");
 }
 
 TEST(Deployment, RefusesUnknownLevels) {
