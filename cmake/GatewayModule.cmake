@@ -7,6 +7,22 @@
 #   BENCHES  x_bench.cc …  one Google Benchmark program per module
 set_property(GLOBAL PROPERTY GATEWAY_FUZZ_TARGETS "")
 
+# A program with the property GATEWAY_STATIC (the enclave's) takes these from archives; every other takes the shared
+# library, which the distribution keeps patched.
+find_library(GATEWAY_ARCHIVE_OpenSSL__Crypto libcrypto.a)
+find_library(GATEWAY_ARCHIVE_OpenSSL__SSL libssl.a)
+find_library(GATEWAY_ARCHIVE_Boost__json libboost_json.a)
+mark_as_advanced(GATEWAY_ARCHIVE_OpenSSL__Crypto GATEWAY_ARCHIVE_OpenSSL__SSL GATEWAY_ARCHIVE_Boost__json)
+
+function(gateway_either_linkage library out)
+  string(MAKE_C_IDENTIFIER ${library} identifier)
+  if(GATEWAY_ARCHIVE_${identifier})
+    set(${out} "$<IF:$<BOOL:$<TARGET_PROPERTY:GATEWAY_STATIC>>,${GATEWAY_ARCHIVE_${identifier}},${library}>" PARENT_SCOPE)
+  else()
+    set(${out} ${library} PARENT_SCOPE)
+  endif()
+endfunction()
+
 function(gateway_module name)
   cmake_parse_arguments(arg "" "LAYER" "SOURCES;DEPENDS;LINK;TESTS;TEST_LINK;FUZZERS;BENCHES" ${ARGN})
   if(NOT DEFINED arg_LAYER)
@@ -26,7 +42,10 @@ function(gateway_module name)
     endif()
     target_link_libraries(${target} PUBLIC gateway_${dependency})
   endforeach()
-  target_link_libraries(${target} PUBLIC ${arg_LINK})
+  foreach(library IN LISTS arg_LINK)
+    gateway_either_linkage(${library} linkage)
+    target_link_libraries(${target} PUBLIC ${linkage})
+  endforeach()
 
   if(BUILD_TESTING AND arg_TESTS AND NOT GATEWAY_FUZZERS)
     find_package(GTest REQUIRED)
