@@ -3,7 +3,12 @@
 // TLS 1.3 only; no ticket is ever accepted, no PSK, no early data, no renegotiation, no compression: nothing resumes
 // past a policy (docs/trust.md §1). kTLS stays off: keys never leave this process. The client side checks no web PKI:
 // identity comes from evidence, through attestation/binding.h.
-// Errors: kNotAuthentic tls.handshake, tls.truncated; kUnavailable tls.closed; kInternal tls.setup
+//
+// Input:  untrusted, from peers.
+// Bounds: OpenSSL's own for handshakes; records of at most 16 KiB.
+// Spec:   RFC 8446; exporters §7.5.
+// Errors: kNotAuthentic tls.handshake, tls.record, tls.truncated (the stream ended without close_notify: what was read
+//         may be cut short); kUnavailable tls.closed; kInternal tls.setup
 #pragma once
 
 #include <memory>
@@ -25,6 +30,7 @@ struct TransferResult {
   std::size_t bytes = 0;
 };
 
+// Shared by the streams that are made from it; copies are cheap.
 class TlsContext {
  public:
   // A server with one certificate.
@@ -35,28 +41,34 @@ class TlsContext {
   const Impl& impl() const { return *impl_; }
 
  private:
+  explicit TlsContext(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
 };
 
-// One TLS connection over a descriptor that it owns. Never blocks.
+// One TLS connection over a descriptor that it owns. Never blocks; the descriptor must be non-blocking. Destroying it
+// sends nothing: without shut_down() the peer sees a truncated stream. After an error only destruction is left.
 class TlsStream {
  public:
   static Result<TlsStream> accept(const TlsContext& context, net::Descriptor socket);
+  // `server_name` goes into SNI unless it is empty or an address literal.
   static Result<TlsStream> connect(const TlsContext& context, net::Descriptor socket, std::string_view server_name);
   TlsStream(TlsStream&&) noexcept;
   TlsStream& operator=(TlsStream&&) noexcept;
   ~TlsStream();
 
-  Result<Progress> handshake();                       // call until kDone
+  Result<Progress> handshake();  // call until kDone
+  // kDone with at least one byte, kClosedInOrder after the peer's close_notify, or what to wait for.
   Result<TransferResult> read(std::span<std::uint8_t> into);
+  // May take less than all (kDone); after kWantWrite, offer at least the same bytes again, at any address.
   Result<TransferResult> write(ByteView from);
-  bool pending() const;                               // decrypted or buffered bytes that epoll cannot see
-  Result<Progress> shut_down();                       // sends close_notify
+  bool pending() const;          // decrypted or buffered bytes that epoll cannot see: read again before waiting
+  Result<Progress> shut_down();  // sends close_notify; does not wait for the peer's
   int descriptor() const;
 
   Result<ByteArray<32>> exporter(const attestation::Nonce& nonce) const;  // X of docs/trust.md §1
   Result<crypto::Sha256> peer_spki_sha256() const;                       // client: of the server's leaf
   Result<Bytes> peer_certificate_der() const;
+  bool resumed() const;  // always false: there is nothing to resume; for tests
 
  private:
   struct Impl;
