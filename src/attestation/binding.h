@@ -2,8 +2,11 @@
 // (docs/trust.md §1), and the response that carries them. Encoding is deterministic CBOR; verifiers hash the bytes
 // that they received and refuse any other encoding.
 //
-// Input:  untrusted when parsed. Bounds: sizes below.
-// Errors: kMalformed binding.keys, binding.quote, binding.session, binding.response; kNotAuthentic binding.*
+// Input:  untrusted when parsed.
+// Bounds: sizes below.
+// Spec:   docs/trust.md §1; RFC 8949 §4.2.1.
+// Errors: kMalformed binding.keys, binding.quote, binding.session, binding.response; kNotAuthentic
+//         binding.session.{role,keys,nonce,exporter,server_key,signature}
 #pragma once
 
 #include <optional>
@@ -18,6 +21,13 @@ namespace gateway::attestation {
 
 using Nonce = ByteArray<32>;
 inline constexpr std::size_t kMaxNoncesPerQuote = 64;
+inline constexpr std::size_t kMaxIdentityKeySize = 256;   // a P-256 SPKI has 91 bytes
+inline constexpr std::size_t kMaxHpkeConfigSize = 512;
+inline constexpr std::size_t kMaxKeysSize = 1024;         // K
+inline constexpr std::size_t kMaxQuoteSize = 4096;        // Q: K and 64 nonces
+inline constexpr std::size_t kMaxSessionSize = 512;       // S
+inline constexpr std::size_t kMaxEvidenceSize = 64UZ * 1024;
+inline constexpr std::size_t kMaxCollateral = 32;         // files
 inline constexpr std::size_t kMaxResponseSize = 256UZ * 1024;
 inline constexpr std::string_view kExporterLabel = "EXPERIMENTAL-gateway-session-v1";
 inline constexpr std::string_view kAttestationPath = "/.well-known/gateway/attestation";

@@ -1,5 +1,10 @@
 // The one entry for relying parties: evidence of any platform, authenticated and appraised, with every check listed.
 // Pure: no I/O, no clock. The command line, libgateway and brokers all come through here.
+//
+// Input:  untrusted bytes of any size and kind.
+// Output: Verification. `result` is present only when a policy was given and accepts.
+// Errors: those of the platform, of appraise(), and kMalformed evidence.unrecognised, kNotAuthentic evidence.platform,
+//         kUnsupported evidence.platform_unsupported
 #pragma once
 
 #include <optional>
@@ -14,7 +19,7 @@ namespace gateway::attestation {
 struct VerifyInputs {
   Time at;
   std::optional<Platform> platform;            // absent: recognised from the bytes
-  nitro::Anchors nitro;
+  nitro::Anchors nitro;                        // the policy's own local roots are added to these
   std::vector<Bytes> collateral;               // raw files; what does not apply is ignored
   std::optional<ByteView> expected_nonce;
   std::optional<ByteView> expected_report_data;
@@ -24,7 +29,7 @@ struct VerifyInputs {
 
 struct Verification {
   std::optional<Platform> platform;
-  std::string format;                  // "nitro.document"
+  std::string format;                  // "nitro.document"; empty when it was not recognised
   std::optional<bool> authentic;       // nullopt: undecided
   std::optional<Claims> claims;        // when authentic
   std::optional<AttestationResult> result;
@@ -33,7 +38,8 @@ struct Verification {
   std::vector<Check> checks;
 };
 
-// With a policy: authenticate, then appraise. Without: authenticity alone (cli.md --authenticate-only).
+// With a policy: authenticate, then appraise. Without: authenticity (and the expected nonce and report data) alone.
+// Evidence that is not authentic is contraindicated under a policy, and `none` without one.
 Verification verify(ByteView evidence, const Policy* policy, const VerifyInputs& inputs);
 
 }  // namespace gateway::attestation

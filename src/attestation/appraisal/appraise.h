@@ -27,6 +27,11 @@ struct Verdict {
   std::vector<Check> checks;                // of authentication and of the nearest entry
 };
 
+// The comparisons with what the verifier itself knows, which need no policy: evidence.nonce, evidence.report_data.
+Status check_statements(const Claims& claims, const AppraisalContext& context, CheckList& checks);
+
+// The first entry that accepts decides. When none does, the nearest one (only something to decide it missing; then
+// most checks held) gives the reason.
 Verdict appraise(const Claims& claims, const Policy& policy, const AppraisalContext& context);
 
 }  // namespace gateway::attestation

@@ -1,11 +1,14 @@
 // One line of a verdict: what was checked, whether it held, what was expected, what was found, what to do about it.
+//
+// Lines are read by people and by programs. `actual` holds words of our own, numbers and hex of bounded size; raw text
+// of a peer never becomes part of one.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
+#include "base/result.h"
 
 namespace gateway::attestation {
 
@@ -17,6 +20,25 @@ struct Check {
   std::string expected;
   std::string actual;
   std::string remedy;
+};
+
+// Collects lines in the order in which the checks ran. Each check goes through require(): it leaves its line whether
+// it holds or not, and its failure is the Error that ends the function.
+class CheckList {
+ public:
+  void held(ErrorId id, std::string expected, std::string actual) {
+    lines_.push_back({id.view(), Outcome::kOk, std::move(expected), std::move(actual), {}});
+  }
+  std::unexpected<Error> refused(ErrorCode code, ErrorId id, std::string expected, std::string actual,
+                                 std::string remedy);
+  std::unexpected<Error> undecided(ErrorId id, std::string expected, std::string actual, std::string remedy);
+  Status require(bool holds, ErrorCode code, ErrorId id, std::string expected, std::string actual, std::string remedy);
+
+  const std::vector<Check>& lines() const { return lines_; }
+  std::vector<Check> take() && { return std::move(lines_); }
+
+ private:
+  std::vector<Check> lines_;
 };
 
 }  // namespace gateway::attestation

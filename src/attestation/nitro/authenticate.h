@@ -4,7 +4,8 @@
 // Output: Claims. A chain that ends in AWS's pinned root is platform nitro; one that ends in another anchor that the
 //         caller named is platform local, never nitro (docs/trust.md §4).
 // Spec:   AWS Nitro Enclaves attestation process (validation), RFC 5280 §6.1.
-// Errors: kNotAuthentic nitro.chain.*, nitro.signature, nitro.unsigned; kExpired nitro.chain.validity
+// Errors: kNotAuthentic nitro.chain.{anchor,certificate,name,signature,not_ca,key_usage,path_length,length,key,
+//         leaf_usage,timestamp,unsupported}, nitro.signature; kExpired nitro.chain.validity
 #pragma once
 
 #include <memory>
@@ -12,12 +13,10 @@
 
 #include "attestation/model/claims.h"
 #include "attestation/nitro/document.h"
+#include "attestation/nitro/roots.h"
 #include "crypto/x509.h"
 
 namespace gateway::attestation::nitro {
-
-// AWS's root G1, built in and pinned by the SHA-256 of its DER.
-const crypto::Certificate& aws_root();
 
 struct Anchors {
   // Roots of virtual NSMs that the caller trusts for platform local; AWS's root is always known and cannot be
@@ -32,7 +31,12 @@ struct Anchors {
 class ChainCache;
 std::shared_ptr<ChainCache> make_chain_cache(std::size_t capacity = 256);
 
+// The leaf's key signs documents while the leaf is valid; hypervisors back-date leaves by three seconds, clocks of two
+// machines differ by less than this.
+inline constexpr Duration kTimestampTolerance = std::chrono::minutes(1);
+
+// Leaves one line per check in `checks`, when given; claims.checks() then starts with the lines that were in it.
 Result<Claims> authenticate(const UnverifiedDocument& document, const Anchors& anchors, Time at,
-                            ChainCache* cache = nullptr);
+                            ChainCache* cache = nullptr, CheckList* checks = nullptr);
 
 }  // namespace gateway::attestation::nitro
