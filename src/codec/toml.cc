@@ -54,16 +54,31 @@ TomlValue convert(const toml::node& node, Conversion& state) {
   return out;
 }
 
-// Brackets nest by recursion inside the parser, so their depth is bounded before it runs. Counting every bracket that
-// is not closed again over-counts those inside strings, which no file of ours has in such numbers.
+// Brackets nest by recursion inside the parser, so their depth is bounded before it runs. Comments are passed over, and
+// so are strings of one line; in strings of several lines brackets count, which may refuse a text and never lets one by.
 bool nests_deeper_than(std::string_view text, std::size_t limit) {
   std::size_t depth = 0;
-  for (char c : text) {
-    if (c == '[' || c == '{') {
+  char quote = 0;
+  bool comment = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      comment = false;
+      quote = 0;
+    } else if (comment) {
+      continue;
+    } else if (quote != 0) {
+      if (c == '\\' && quote == '"') ++i;
+      else if (c == quote) quote = 0;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == '#') {
+      comment = true;
+    } else if (c == '[' || c == '{') {
       if (++depth > limit) return true;
     } else if ((c == ']' || c == '}') && depth > 0) {
       --depth;
-    } 
+    }
   }
   return false;
 }
