@@ -10,6 +10,8 @@
 namespace gateway::codec {
 namespace {
 
+constexpr std::size_t kMaxDotsInALine = 4096;
+
 struct Conversion {
   std::size_t depth_left;
   bool too_deep = false;
@@ -54,31 +56,14 @@ TomlValue convert(const toml::node& node, Conversion& state) {
   return out;
 }
 
-// Brackets nest by recursion inside the parser, so their depth is bounded before it runs. Comments are passed over, and
-// so are strings of one line; in strings of several lines brackets count, which may refuse a text and never lets one by.
-bool nests_deeper_than(std::string_view text, std::size_t limit) {
-  std::size_t depth = 0;
-  char quote = 0;
-  bool comment = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\n') {
-      comment = false;
-      quote = 0;
-    } else if (comment) {
-      continue;
-    } else if (quote != 0) {
-      if (c == '\\' && quote == '"') ++i;
-      else if (c == quote) quote = 0;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-    } else if (c == '#') {
-      comment = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > limit) return true;
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
-    }
+// Dotted keys and table headers nest without brackets, which the parser bounds itself, and are freed by recursion: a
+// line with more dots than any key of ours has levels is refused before it is parsed. Dots inside of strings and
+// numbers count too, but a line of a file of ours has few.
+bool has_line_with_more_dots_than(std::string_view text, std::size_t limit) {
+  std::size_t dots = 0;
+  for (const char c : text) {
+    if (c == '\n') dots = 0;
+    else if (c == '.' && ++dots > limit) return true;
   }
   return false;
 }
@@ -122,9 +107,9 @@ Result<TomlTable> TomlTable::parse(std::string_view text, std::string file_name,
                 file_name + " has " + std::to_string(text.size()) + " bytes; at most " + std::to_string(limits.bytes) +
                     " are read");
   }
-  if (nests_deeper_than(text, limits.depth)) {
+  if (has_line_with_more_dots_than(text, kMaxDotsInALine)) {
     return fail(ErrorCode::kLimitExceeded, "toml.depth",
-                file_name + " nests deeper than " + std::to_string(limits.depth) + " levels");
+                file_name + " has a line with more than " + std::to_string(kMaxDotsInALine) + " dots");
   }
   const toml::parse_result parsed = toml::parse(text, std::string_view(file_name));
   if (!parsed) {
