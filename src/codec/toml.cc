@@ -1,5 +1,7 @@
 #include "codec/toml.h"
 
+// With kMaxDotsInALine this bounds how deep a hostile file can make the parser recurse.
+#define TOML_MAX_NESTED_VALUES 32
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
@@ -10,7 +12,7 @@
 namespace gateway::codec {
 namespace {
 
-constexpr std::size_t kMaxDotsInALine = 4096;
+constexpr std::size_t kMaxDotsInALine = 512;
 
 struct Conversion {
   std::size_t depth_left;
