@@ -3,33 +3,35 @@
 // It lives in the shim, is given PCR0–2 by code that measured the image itself, and signs under a root made at the
 // first start on this machine: root → intermediate → instance → leaf (three hours), as AWS's chain. Worth nothing
 // against the host: whoever owns the machine owns the root. It never claims AWS's names.
+//
+// Input:  requests of the enclave (untrusted).
+// Bounds: requests ≤ kNsmMaxRequest, answers ≤ kNsmMaxResponse, certificates ≤ 1024 bytes.
+// Errors: none: a bad request yields {"Error": …}, as the device's does.
 #pragma once
 
 #include <array>
 #include <memory>
 #include <string>
 
+#include "attester/local_root.h"
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "base/secret.h"
-#include "crypto/x509.h"
 
 namespace gateway::attester {
 
-struct LocalRoot {
-  crypto::PrivateKey key;
-  crypto::Certificate certificate;
-  // Reads key and certificate from a folder, or makes them (0600, 0644) at first start; atomic, refuses loose modes.
-  static Result<LocalRoot> load_or_create(const std::string& folder, Time now);
-};
+// kDebug: PCR0–2 read all zero, as those of an enclave that the host started in debug mode. Verifiers refuse it
+// unless their policy says `debug = true`; it exists so that this refusal can be shown and tested.
+enum class NsmMode : std::uint8_t { kProduction, kDebug };
 
 class VirtualNsm {
  public:
   // pcrs: PCR0, 1, 2 as measured; the rest start at zero, 0–15 are locked from the start as the real device's are.
-  // debug: PCR0–2 read all zero.
-  VirtualNsm(const LocalRoot& root, std::string module_id, std::array<ByteArray<48>, 3> pcrs, const Clock& clock);
-  // One request, one answer; never fails: a bad request yields {"Error": …} as the device's does.
+  VirtualNsm(const LocalRoot& root, std::string module_id, std::array<ByteArray<48>, 3> pcrs, const Clock& clock,
+             NsmMode mode = NsmMode::kProduction);
+  // One request, one answer; never fails. Safe for concurrent use.
   Bytes answer(ByteView request);
+  // Issues the chain now rather than at the first document (some milliseconds); repeated calls cost nothing.
+  void prepare();
 
   struct Impl;
   ~VirtualNsm();
@@ -38,7 +40,8 @@ class VirtualNsm {
   std::unique_ptr<Impl> impl_;
 };
 
-// Serves u32be-framed requests on a socket until the peer closes; for a thread of the shim.
+// Serves u32be-framed requests on a socket until the peer closes or breaks the framing; for a thread of the shim. The
+// descriptor stays the caller's.
 void serve_virtual_nsm(VirtualNsm& nsm, int file_descriptor);
 
 }  // namespace gateway::attester
