@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -21,7 +22,7 @@ namespace gateway::codec {
 
 struct CborLimits {
   std::size_t bytes = 64UZ * 1024;
-  std::size_t depth = 8;
+  std::size_t depth = 8;     // arrays, maps and tags inside each other
   std::size_t items = 4096;  // data items in all, map keys counted
 };
 
@@ -55,18 +56,16 @@ class CborReader {
   Result<ByteView> skip();
 
  private:
-  struct Level {
-    std::optional<std::uint64_t> left;  // items left; absent: until the break byte
-  };
-  struct Head;
-  CborReader(ByteView input, CborProfile profile);
-  Result<Head> head();
-  Status consume(CborType type, Head& head);
-  void account();
+  // A container that was entered: items left, or absent until its break byte.
+  using Level = std::optional<std::uint64_t>;
+  explicit CborReader(ByteView input) : input_(input) {}
+  // Consumes the head of the next item, which must be of this type; returns its argument, absent if indefinite.
+  Result<std::optional<std::uint64_t>> take_head(CborType type);
+  Result<ByteView> definite_string(CborType type);
+  void count_item();
 
   ByteView input_;
   std::size_t at_ = 0;
-  CborProfile profile_;
   std::vector<Level> levels_;
 };
 
@@ -88,7 +87,6 @@ class CborWriter {
   Bytes take() && { return std::move(out_); }
 
  private:
-  void head(std::uint8_t major, std::uint64_t argument);
   Bytes out_;
 };
 
