@@ -8,11 +8,10 @@
 //     {"op":"events","name":…,"after":0,"limit":1000}   {"op":"tokens","name":…,"list":base64}
 // Answers: {"ok":true,…} or {"ok":false,"error":{"code","id","detail","remedy"}}.
 // Bounds: kMaxRequestLine, kMaxAnswerLine.
-// Errors: kMalformed host.request.syntax, host.request.key, host.request.value; kUnsupported host.request.op;
-//         kMalformed host.answer.syntax
+// Errors: kMalformed host.request.syntax, host.request.key; kUnsupported host.request.op;
+//         kInvalidArgument host.name; kMalformed host.answer.syntax
 #pragma once
 
-#include <boost/json/fwd.hpp>
 #include <chrono>
 #include <cstdint>
 #include <string>

@@ -20,7 +20,7 @@ class Instance {
   virtual ~Instance() = default;
   // Becomes readable when the status changed or the enclave ended; then call next_status.
   virtual int watch_descriptor() const = 0;
-  // The next status; nullopt when the shim has ended (then Driver::last_status tells how).
+  // The newest status; nullopt when the shim has ended (then Driver::last_status tells how).
   virtual std::optional<ShimStatus> next_status() = 0;
   virtual Result<ShimStatus> status() = 0;
   virtual Status push_tokens(ByteView signed_list) = 0;
@@ -35,9 +35,11 @@ class Driver {
   virtual Status check() = 0;
   // `folder` holds configuration and tokens already; the driver writes the specification and starts the shim.
   // Returns when the shim listens; the enclave itself may still be starting.
-  virtual Result<std::unique_ptr<Instance>> start(const std::string& folder, EnclaveSpec spec) = 0;
+  virtual Outcome<std::unique_ptr<Instance>> start(const std::string& folder, EnclaveSpec spec) = 0;
   // The enclave that lives in `folder`; nullptr when none does.
   virtual Result<std::unique_ptr<Instance>> adopt(const std::string& folder) = 0;
+  // The same platform may dedicate processors to an enclave or let several share one.
+  virtual unsigned enclaves_per_cpu() const = 0;
   // What the shim wrote as it ended; absent when it was killed before it could.
   virtual std::optional<ShimStatus> last_status(const std::string& folder) = 0;
   // Removes what outlives a shim outside its folder.

@@ -11,6 +11,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -44,7 +45,7 @@ class PipePool {
 
 class Forwarder {
  public:
-  // Opens one connection to the enclave without blocking. kUnavailable with errno EAGAIN is tried again.
+  // Opens one connection to the enclave without blocking. kLimitExceeded (its backlog is full) is tried again.
   using Connect = std::function<Result<net::Descriptor>()>;
   Forwarder(net::Loop& loop, net::Descriptor listener, Connect connect, const ForwarderLimits& limits);
   ~Forwarder();

@@ -2,7 +2,7 @@
 // connect, and messages of one JSON line each, optionally with one descriptor.
 //
 // Errors: kUnavailable host.socket.connect, host.socket.closed, host.socket.timeout; kInternal host.socket.listen;
-//         kLimitExceeded host.socket.line
+//         kLimitExceeded host.socket.line, host.socket.backlog
 #pragma once
 
 #include <sys/types.h>
@@ -22,7 +22,7 @@ inline Deadline after(std::chrono::milliseconds duration) { return std::chrono::
 
 // A listening socket NAME in an open folder; a leftover of that name is replaced, so the caller holds a lock.
 Result<net::Descriptor> listen_in_folder(int folder, const std::string& name, mode_t mode, int backlog);
-// Never blocks: a Unix socket connects at once or says why not (kUnavailable; errno EAGAIN: its backlog is full).
+// Never blocks: a Unix socket connects at once or says why not (kLimitExceeded: its backlog is full).
 Result<net::Descriptor> connect_in_folder(int folder, const std::string& name);
 Result<net::Descriptor> connect_to_path(const std::string& path);
 Result<net::Descriptor> open_folder(const std::string& path);

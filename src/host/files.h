@@ -1,0 +1,29 @@
+// Small files of the host's state: written whole or not at all, read within a limit; and a lock that lives as long as
+// its holder.
+//
+// Errors: kInternal host.file.write; kNotFound host.file.missing; kLimitExceeded host.file.size;
+//         kUnavailable host.file.read, host.file.locked
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "net/descriptor.h"
+
+namespace gateway::host {
+
+// Beside the target, synced, renamed over it.
+Status write_file(const std::string& path, ByteView content, mode_t mode);
+Result<Bytes> read_file(const std::string& path, std::size_t limit);
+Status make_folder(const std::string& path, mode_t mode);  // and its parents (0755); an existing one gets the mode
+void remove_tree(const std::string& path);                 // whatever its modes; follows no link; best effort
+
+// An exclusive flock; kUnavailable host.file.locked when somebody else holds it.
+Result<net::Descriptor> lock_file(const std::string& path);
+bool is_locked(const std::string& path);  // false also when there is no such file
+
+}  // namespace gateway::host

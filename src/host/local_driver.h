@@ -1,0 +1,26 @@
+// Enclaves of platform local: a shim process with bubblewrap each.
+//
+// Errors: kUnavailable host.platform_unavailable, host.sandbox.bwrap, host.shim.silent; kNotFound host.shim.program;
+//         whatever the shim refuses, under its own id
+#pragma once
+
+#include "host/cgroup.h"
+#include "host/driver.h"
+
+namespace gateway::host {
+
+struct LocalDriverOptions {
+  std::string shim;                       // the program gateway-shim
+  std::string root_folder;                // the virtual NSM's root
+  unsigned enclaves_per_cpu = 4;          // a development platform: processors are shared up to here
+};
+
+std::unique_ptr<Driver> make_local_driver(LocalDriverOptions options);
+
+// A program of ours beside the one that runs.
+Result<std::string> find_program(const std::string& name);
+
+// Whether a user namespace can be made here, tried for real; what to type when not.
+Status check_user_namespaces();
+
+}  // namespace gateway::host

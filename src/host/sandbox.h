@@ -1,0 +1,44 @@
+// The sandbox of platform local: bubblewrap with namespaces of its own for everything, no capability, a read-only root,
+// and the runtime as PID 1 with three inherited descriptors. Any step that fails is fatal.
+//
+// Started by root, the enclave first gets a kernel uid of its own: bwrap's --uid alone would leave kernel uid 0.
+// Errors: kUnavailable host.sandbox.bwrap; kInternal host.sandbox.start
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "net/descriptor.h"
+
+namespace gateway::host {
+
+struct SandboxSpec {
+  std::string bwrap;             // absolute path
+  std::string tree;              // becomes the read-only root
+  std::uint64_t memory = 0;      // bounds the temporary file systems
+  std::vector<int> cpus;         // empty: all
+  std::uint32_t uid = 0;         // 0: that of this process
+  std::string cgroup;            // empty: none
+  // Borrowed; become descriptors 3, 4 and 5 of the enclave's PID 1.
+  int control = -1;
+  int nsm = -1;
+  int ingress = -1;
+};
+
+struct SandboxProcess {
+  pid_t bwrap = 0;                 // our child, which ends with the enclave
+  pid_t init = 0;                  // the enclave's PID 1, as the host numbers it
+  net::Descriptor bwrap_handle;    // a pidfd: readable when it has ended
+  net::Descriptor messages;        // what bwrap and the runtime print on standard error
+};
+
+Result<std::string> find_bwrap();
+// The argument list, apart so that tests can read it.
+std::vector<std::string> sandbox_arguments(const SandboxSpec& spec, const std::string& root, int info_descriptor);
+Result<SandboxProcess> start_sandbox(const SandboxSpec& spec);
+
+}  // namespace gateway::host

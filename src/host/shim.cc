@@ -1,0 +1,316 @@
+#include "host/shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/json.hpp>
+#include <thread>
+
+#include "base/log.h"
+#include "crypto/random.h"
+#include "host/cgroup.h"
+#include "host/control_api.h"
+#include "host/control_link.h"
+#include "host/forwarder.h"
+#include "host/shim_parts.h"
+#include "host/status_server.h"
+#include "host/store.h"
+#include "host/unix_socket.h"
+#include "image/measure.h"
+
+namespace gateway::host {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kBeyondGrace{5'000};       // after the enclave's own grace, it is killed
+constexpr milliseconds kTerminationGrace{10'000}; // on SIGTERM
+constexpr milliseconds kDrainTime{2'000};         // for answers that clients have not fetched yet
+constexpr milliseconds kDrainStep{20};
+constexpr std::size_t kMaxMessages = 4096;        // last words kept
+constexpr std::size_t kMaxLoggedMessages = 256UZ * 1024;
+
+class Shim {
+ public:
+  Shim(ShimParts parts, const Clock& clock) : parts_(std::move(parts)), clock_(clock), status_(parts_.status) {}
+
+  int run() {
+    start_links();
+    start_forwarding();
+    start_watching();
+    start_nsm();
+    say("shim.started", {{"pid", status_.pid}, {"enclave_pid", status_.enclave_pid}, {"listen", status_.listen}});
+    loop_.run();
+    write_last_status(parts_.folder.get(), status_);
+    ::shutdown(parts_.nsm.get(), SHUT_RDWR);
+    nsm_thread_.join();
+    return status_.state == EnclaveState::kStopped ? 0 : 1;
+  }
+
+  const ShimStatus& status() const { return status_; }
+
+ private:
+  void start_links() {
+    control_ = std::make_unique<ControlLink>(
+        loop_, std::move(parts_.control),
+        ControlLink::Events{.event = [this](std::string_view json) { (void)parts_.events.enclave(json); },
+                            .ready = [this] { on_ready(); },
+                            .fatal = [this](std::string_view id, std::string_view detail) { on_fatal(id, detail); },
+                            .closed = [this](std::optional<Error> why) { on_control_closed(std::move(why)); }});
+    control_->send(net::ControlType::kCmdline, as_bytes(parts_.image.cmdline()));
+    control_->send(net::ControlType::kConfig, parts_.config);
+    control_->send(net::ControlType::kTokens, parts_.tokens);
+    status_server_ = std::make_unique<StatusServer>(
+        loop_, std::move(parts_.status_socket),
+        StatusServer::Events{.status = [this] { return current_status(); },
+                             .tokens = [this](ByteView list) { control_->send(net::ControlType::kTokens, list); },
+                             .stop = [this](milliseconds grace) { stop(grace); }});
+  }
+
+  void start_forwarding() {
+    ForwarderLimits limits;
+    limits.max_connections = parts_.spec.max_connections;
+    forwarder_ = std::make_unique<Forwarder>(
+        loop_, std::move(parts_.listener),
+        [folder = parts_.folder.get()] { return connect_in_folder(folder, kIngressSocket); }, limits);
+  }
+
+  void start_watching() {
+    ended_ = loop_.watch(parts_.process.bwrap_handle.get(), [this](bool, bool, bool) { on_enclave_ended(); });
+    ended_->want(true, false);
+    ::fcntl(parts_.process.messages.get(), F_SETFL, O_NONBLOCK);
+    messages_ = loop_.watch(parts_.process.messages.get(), [this](bool, bool, bool) { on_message(); });
+    messages_->want(true, false);
+
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    signals_ = net::Descriptor(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    signal_source_ = loop_.watch(signals_.get(), [this](bool, bool, bool) {
+      signalfd_siginfo info{};
+      if (::read(signals_.get(), &info, sizeof info) > 0) stop(kTerminationGrace);
+    });
+    signal_source_->want(true, false);
+
+    start_timer_ = loop_.timer([this] {
+      fail_with({ErrorCode::kUnavailable, "host.enclave.start_timeout",
+                 "the enclave was not ready within " + std::to_string(parts_.spec.start_timeout.count() / 1000) + " s",
+                 "type: gateway logs " + parts_.spec.name + " --events"});
+      kill_enclave();
+    });
+    start_timer_->arm(parts_.spec.start_timeout);
+    stop_timer_ = loop_.timer([this] { kill_enclave(); });
+    drain_timer_ = loop_.timer([this] { drain(); });
+  }
+
+  // Measuring takes a moment for large images; the enclave boots meanwhile and waits at its first question.
+  void start_nsm() {
+    nsm_thread_ = std::thread([this] {
+      ::pthread_setname_np(::pthread_self(), "nsm");
+      auto measured = image::measure(parts_.image);
+      if (measured && image_key(parts_.image, measured->pcr0) != parts_.spec.image_key) {
+        measured = fail(ErrorCode::kUnavailable, "host.store.changed",
+                        "the stored image is not the one that was added", "run the image again with `gateway run`");
+      }
+      if (!measured) {
+        loop_.post([this, why = Reported::from(measured.error())] {
+          fail_with(why);
+          kill_enclave();
+        });
+        return;
+      }
+      loop_.post([this, pcrs = std::array{measured->pcr0, measured->pcr1, measured->pcr2}] {
+        for (std::size_t i = 0; i < pcrs.size(); ++i) status_.measurements[i] = to_hex(pcrs[i]);
+        status_server_->changed();
+      });
+      const std::string module_id = "local-" + parts_.spec.name + "-" + to_hex(crypto::random_bytes(8));
+      attester::VirtualNsm nsm(parts_.root, module_id, {measured->pcr0, measured->pcr1, measured->pcr2}, clock_);
+      attester::serve_virtual_nsm(nsm, parts_.nsm.get());
+    });
+  }
+
+  ShimStatus current_status() const {
+    ShimStatus status = status_;
+    status.connections = forwarder_ ? forwarder_->connections() : 0;
+    return status;
+  }
+
+  void say(std::string_view event, boost::json::object fields = {}) {
+    boost::json::object whole{{"event", event}};
+    for (auto& field : fields) whole[field.key()] = std::move(field.value());
+    parts_.events.host(whole);
+  }
+
+  void enter(EnclaveState state) {
+    status_.state = state;
+    say("shim.state", {{"state", to_string(state)}});
+    status_server_->changed();
+  }
+
+  void on_ready() {
+    if (status_.state != EnclaveState::kStarting) return;
+    start_timer_->disarm();
+    status_.ready_at = clock_.now();
+    enter(EnclaveState::kReady);
+  }
+
+  // The first reason counts; what follows is its consequence.
+  void fail_with(Reported why) {
+    if (!status_.failure) status_.failure = std::move(why);
+  }
+
+  void on_fatal(std::string_view id, std::string_view detail) {
+    Reported why{ErrorCode::kPolicyRejected, well_formed_id(id) ? std::string(id) : "host.enclave.protocol",
+                 printable(detail), {}};
+    say("shim.enclave_refused", {{"id", why.id}, {"detail", why.detail}});
+    fail_with(std::move(why));
+  }
+
+  void on_control_closed(std::optional<Error> why) {
+    if (!why) return;
+    fail_with({ErrorCode::kMalformed, "host.enclave.protocol", "the enclave broke the control channel: " + why->detail(),
+               {}});
+    kill_enclave();
+  }
+
+  void stop(milliseconds grace) {
+    if (status_.state == EnclaveState::kStopping || ended_ == nullptr) return;
+    start_timer_->disarm();
+    forwarder_->stop_accepting();
+    ByteWriter body;
+    body.u32be(static_cast<std::uint32_t>((grace.count() + 999) / 1000));
+    control_->send(net::ControlType::kStop, body.bytes());
+    stop_timer_->arm(grace + kBeyondGrace);
+    enter(EnclaveState::kStopping);
+  }
+
+  void kill_enclave() {
+    ::syscall(SYS_pidfd_send_signal, parts_.process.bwrap_handle.get(), SIGKILL, nullptr, 0);
+  }
+
+  void on_message() {
+    std::array<char, 2048> buffer{};
+    const ssize_t got = ::read(parts_.process.messages.get(), buffer.data(), buffer.size());
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0) return messages_.reset();
+    last_words_.append(buffer.data(), static_cast<std::size_t>(got));
+    if (last_words_.size() > kMaxMessages) last_words_.erase(0, last_words_.size() - kMaxMessages);
+    if (logged_messages_ >= kMaxLoggedMessages) return;
+    logged_messages_ += static_cast<std::size_t>(got);
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, buffer.data(), static_cast<std::size_t>(got));
+  }
+
+  void on_enclave_ended() {
+    ended_.reset();
+    start_timer_->disarm();
+    stop_timer_->disarm();
+    if (messages_) on_message();
+    int wait_status = 0;
+    ::waitpid(parts_.process.bwrap, &wait_status, 0);
+    status_.enclave_pid = 0;
+    if (status_.state == EnclaveState::kStopping && !status_.failure) {
+      final_state_ = EnclaveState::kStopped;
+    } else {
+      final_state_ = EnclaveState::kFailed;
+      fail_with(why_it_ended(wait_status));
+    }
+    forwarder_->stop_accepting();
+    drain_until_ = loop_.now() + kDrainTime;
+    drain();
+  }
+
+  Reported why_it_ended(int wait_status) const {
+    const auto& spec = parts_.spec;
+    if (!spec.cgroup.empty() && out_of_memory_kills(spec.cgroup) > 0) {
+      return {ErrorCode::kLimitExceeded, "host.enclave.out_of_memory",
+              "the kernel ended the enclave for want of memory; its limit is " + std::to_string(spec.memory) + " bytes",
+              "raise resources.memory in the image's specification and build it again"};
+    }
+    std::string how = WIFSIGNALED(wait_status) ? "by signal " + std::to_string(WTERMSIG(wait_status))
+                                               : "with status " + std::to_string(WEXITSTATUS(wait_status));
+    const std::string words = printable(last_words_.size() > 1024 ? last_words_.substr(last_words_.size() - 1024)
+                                                                   : last_words_);
+    if (!words.empty()) how += "; its last words: " + words;
+    return {ErrorCode::kUnavailable, "host.enclave.ended", "the enclave ended unasked, " + how,
+            "type: gateway logs " + spec.name + " --events"};
+  }
+
+  // Clients may still be fetching what the enclave sent before it ended.
+  void drain() {
+    if (forwarder_->connections() > 0 && loop_.now() < drain_until_) return drain_timer_->arm(kDrainStep);
+    if (status_.failure) say("shim.failed", {{"id", status_.failure->id}, {"detail", status_.failure->detail}});
+    enter(final_state_);
+    loop_.stop();
+  }
+
+  ShimParts parts_;
+  const Clock& clock_;
+  ShimStatus status_;
+  net::Loop loop_;
+  net::Descriptor signals_;
+  std::unique_ptr<ControlLink> control_;
+  std::unique_ptr<StatusServer> status_server_;
+  std::unique_ptr<Forwarder> forwarder_;
+  std::unique_ptr<net::Source> ended_;
+  std::unique_ptr<net::Source> messages_;
+  std::unique_ptr<net::Source> signal_source_;
+  std::unique_ptr<net::Timer> start_timer_;
+  std::unique_ptr<net::Timer> stop_timer_;
+  std::unique_ptr<net::Timer> drain_timer_;
+  std::chrono::steady_clock::time_point drain_until_;
+  EnclaveState final_state_ = EnclaveState::kFailed;
+  std::string last_words_;
+  std::size_t logged_messages_ = 0;
+  std::thread nsm_thread_;
+};
+
+void report(const net::Descriptor& socket, std::string_view line) {
+  if (!socket.valid()) return;
+  std::string whole(line);
+  whole.push_back('\n');
+  // A daemon that died meanwhile asks the status socket when it is back.
+  [[maybe_unused]] const ssize_t sent = ::send(socket.get(), whole.data(), whole.size(), MSG_NOSIGNAL);
+}
+
+// As many connections as the machine allows; core files would hold what enclaves keep in memory.
+void set_own_limits() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+}  // namespace
+
+int run_shim(ShimOptions options, const Clock& clock) {
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGHUP, SIG_IGN);
+  ::signal(SIGINT, SIG_IGN);
+  auto parts = prepare_shim(options.folder, clock);
+  if (!parts) {
+    log::error(parts.error());
+    report(options.report, encode_refusal(Reported::from(parts.error())));
+    return exit_status(parts.error().code());
+  }
+  set_own_limits();
+  Shim shim(*std::move(parts), clock);
+  report(options.report, R"({"ok":true})");
+  options.report.reset();
+  return shim.run();
+}
+
+}  // namespace gateway::host

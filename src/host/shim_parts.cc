@@ -1,0 +1,147 @@
+#include "host/shim_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <thread>
+
+#include "channel/deployment.h"
+#include "crypto/hash.h"
+#include "host/files.h"
+#include "host/unix_socket.h"
+#include "net/address.h"
+
+namespace gateway::host {
+namespace {
+
+constexpr std::size_t kMaxSpecFile = 64UZ * 1024;
+constexpr std::size_t kMaxTokensFile = 1024UZ * 1024;
+constexpr int kClientBacklog = 1024;
+constexpr int kEnclaveBacklog = 1024;
+constexpr std::chrono::milliseconds kPredecessorTime{3'000};
+
+struct SocketPair {
+  net::Descriptor ours;
+  net::Descriptor theirs;
+};
+
+Result<SocketPair> make_socket_pair() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return fail(ErrorCode::kInternal, "host.shim.listen", std::string("no sockets to be had: ") + std::strerror(errno));
+  }
+  return SocketPair{net::Descriptor(ends[0]), net::Descriptor(ends[1])};
+}
+
+Result<net::Descriptor> listen_for_clients(const std::string& where) {
+  GATEWAY_ASSIGN(const net::Address address, net::Address::parse_host_port(where));
+  auto listener = net::listen_on(address, kClientBacklog);
+  if (listener || listener.error().id() != "net.address_in_use") return listener;
+  return fail(ErrorCode::kUnavailable, "host.port_in_use", "another program listens on " + where,
+              "choose another port with --listen, or HOST:0 for a free one");
+}
+
+std::string bound_address(const std::string& asked, int listener) {
+  const auto port = net::local_port(listener);
+  return asked.substr(0, asked.rfind(':') + 1) + (port ? std::to_string(*port) : "0");
+}
+
+// A predecessor that has just said goodbye may still be on its way out.
+Result<net::Descriptor> lock_of_folder(const std::string& path) {
+  const Deadline deadline = after(kPredecessorTime);
+  for (;;) {
+    auto lock = lock_file(path + "/" + kLockFile);
+    if (lock || std::chrono::steady_clock::now() > deadline) return lock;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+Status give_up_root(std::uint32_t uid) {
+  if (uid == 0) return {};
+  if (::setgroups(0, nullptr) == 0 && ::setresgid(uid, uid, uid) == 0 && ::setresuid(uid, uid, uid) == 0 &&
+      ::setuid(0) != 0 && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
+    return {};
+  }
+  return fail(ErrorCode::kInternal, "host.shim.privileges", "the shim could not give up root");
+}
+
+SandboxSpec sandbox_of(const EnclaveSpec& spec, std::string bwrap) {
+  SandboxSpec sandbox;
+  sandbox.bwrap = std::move(bwrap);
+  sandbox.tree = spec.tree;
+  sandbox.memory = spec.memory;
+  sandbox.cpus = spec.cpus;
+  sandbox.uid = spec.uid;
+  sandbox.cgroup = spec.cgroup;
+  return sandbox;
+}
+
+ShimStatus first_status(const EnclaveSpec& spec, const Clock& clock) {
+  ShimStatus status;
+  status.pid = ::getpid();
+  status.memory_limit = spec.cgroup.empty() ? 0 : spec.memory;
+  status.memory_note = spec.cgroup_note;
+  status.started_at = clock.now();
+  return status;
+}
+
+}  // namespace
+
+Result<ShimParts> prepare_shim(const std::string& path, const Clock& clock) {
+  auto lock = lock_of_folder(path);
+  if (!lock) {
+    return fail(ErrorCode::kUnavailable, "host.shim.running", "another shim holds " + path + "/" + kLockFile);
+  }
+  ::unlink((path + "/" + kExitFile).c_str());
+  GATEWAY_ASSIGN(const Bytes spec_text, read_file(path + "/" + kSpecFile, kMaxSpecFile));
+  GATEWAY_ASSIGN(EnclaveSpec spec, parse_spec(as_text(spec_text)));
+  GATEWAY_ASSIGN(Bytes config, read_file(path + "/" + kConfigFile, channel::kMaxDeploymentSize));
+  GATEWAY_ASSIGN(Bytes tokens, read_file(path + "/" + kTokensFile, kMaxTokensFile));
+  GATEWAY_ASSIGN(net::Descriptor folder, open_folder(path));
+  GATEWAY_ASSIGN(EventLog events, EventLog::open(path, clock));
+  GATEWAY_ASSIGN(net::Descriptor listener, listen_for_clients(spec.listen));
+  GATEWAY_ASSIGN(image::Eif image, image::Eif::open(spec.image_file));
+  GATEWAY_ASSIGN(attester::LocalRoot root, attester::LocalRoot::load_or_create(spec.root_folder, clock.now()));
+  GATEWAY_ASSIGN(SandboxSpec sandbox, [&]() -> Result<SandboxSpec> {
+    GATEWAY_ASSIGN(std::string bwrap, find_bwrap());
+    return sandbox_of(spec, std::move(bwrap));
+  }());
+  GATEWAY_ASSIGN(SocketPair control, make_socket_pair());
+  GATEWAY_ASSIGN(SocketPair nsm, make_socket_pair());
+  GATEWAY_ASSIGN(const net::Descriptor ingress,
+                 listen_in_folder(folder.get(), kIngressSocket, 0600, kEnclaveBacklog));
+  if (spec.uid != 0 && ::fchownat(folder.get(), kIngressSocket, spec.uid, spec.uid, AT_SYMLINK_NOFOLLOW) != 0) {
+    return fail(ErrorCode::kInternal, "host.shim.privileges", std::string("the ingress socket: ") + std::strerror(errno));
+  }
+  GATEWAY_ASSIGN(net::Descriptor status_socket, listen_in_folder(folder.get(), kStatusSocket, 0600, 64));
+
+  sandbox.control = control.theirs.get();
+  sandbox.nsm = nsm.theirs.get();
+  sandbox.ingress = ingress.get();
+  GATEWAY_ASSIGN(SandboxProcess process, start_sandbox(sandbox));
+  GATEWAY_TRY(give_up_root(spec.uid));
+
+  ShimStatus status = first_status(spec, clock);
+  status.listen = bound_address(spec.listen, listener.get());
+  status.enclave_pid = process.init;
+  status.config_digest = to_hex(channel::deployment_digest(config));
+  status.root_sha256 = to_hex(crypto::sha256(root.certificate.der()));
+  status.root_pem = root.certificate.to_pem();
+  return ShimParts{std::move(spec),    std::move(config), std::move(tokens),        std::move(folder),
+                   *std::move(lock),   std::move(listener), std::move(status_socket), std::move(control.ours),
+                   std::move(nsm.ours), std::move(process), std::move(image),        std::move(root),
+                   std::move(events),  std::move(status)};
+}
+
+void write_last_status(int folder, const ShimStatus& status) {
+  const std::string path = "/proc/self/fd/" + std::to_string(folder) + "/" + kExitFile;
+  (void)write_file(path, as_bytes(encode_status(status)), 0600);
+}
+
+}  // namespace gateway::host
