@@ -49,6 +49,7 @@ class Certificate {
   x509_st* native() const;  // borrowed; only for channel
 
  private:
+  Result<ByteView> to_be_signed() const;
   std::shared_ptr<const Impl> impl_;
 };
 
