@@ -40,6 +40,10 @@ Result<Claims> authenticate_document(ByteView evidence, const nitro::Anchors& an
 
 Result<Claims> authenticate(ByteView evidence, const nitro::Anchors& anchors, const VerifyInputs& inputs,
                             Verification& verification, CheckList& checks) {
+  GATEWAY_TRY(checks.require(evidence.size() <= kMaxEvidenceSize, ErrorCode::kLimitExceeded, "evidence.size",
+                             "at most " + std::to_string(kMaxEvidenceSize) + " bytes",
+                             evidence.size() <= kMaxEvidenceSize ? std::to_string(evidence.size()) : std::string("more"),
+                             "give the evidence alone; no evidence of any platform is that large"));
   if (inputs.platform && !of_nitro_format(*inputs.platform)) {
     verification.platform = inputs.platform;
     return checks.refused(ErrorCode::kUnsupported, "evidence.platform_unsupported", "platform nitro or local",

@@ -3,8 +3,8 @@
 //
 // Input:  untrusted bytes of any size and kind.
 // Output: Verification. `result` is present only when a policy was given and accepts.
-// Errors: those of the platform, of appraise(), and kMalformed evidence.unrecognised, kNotAuthentic evidence.platform,
-//         kUnsupported evidence.platform_unsupported
+// Errors: those of the platform, of appraise(), and kLimitExceeded evidence.size, kMalformed evidence.unrecognised,
+//         kNotAuthentic evidence.platform, kUnsupported evidence.platform_unsupported
 #pragma once
 
 #include <optional>

@@ -1,0 +1,210 @@
+#include "verify.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <filesystem>
+
+#include "attestation/ear.h"
+#include "attestation/verification_json.h"
+#include "terminal.h"
+#include "verify_files.h"
+
+namespace gateway::cli {
+namespace {
+
+constexpr std::size_t kMaxKeyFile = 64UZ * 1024;
+constexpr std::size_t kMaxExpectedBytes = 1024;  // the largest field that evidence of any platform compares
+constexpr const char* kDeveloper = "Gateway";
+constexpr const char* kBuild = "gateway " GATEWAY_VERSION;
+
+std::unexpected<Error> usage(ErrorId id, std::string detail, std::string remedy) {
+  return fail(ErrorCode::kInvalidArgument, id, std::move(detail), std::move(remedy));
+}
+
+Status check_usage(const VerifyOptions& options) {
+  if (!options.policy && !options.authenticate_only) {
+    return usage("verify.usage", "--authenticate-only or --policy is required",
+                 "give --policy FILE to have the evidence appraised, or --authenticate-only to see whether it is genuine");
+  }
+  if (options.policy && options.authenticate_only) {
+    return usage("verify.usage", "--authenticate-only and --policy exclude each other", "leave one of them out");
+  }
+  if (options.json && options.ear) return usage("verify.usage", "--json and --ear exclude each other", "leave one of them out");
+  if (options.ear != options.ear_key.has_value()) {
+    return usage("verify.usage", "--ear and --ear-key go together", "give --ear --ear-key FILE");
+  }
+  return {};
+}
+
+Result<std::optional<Bytes>> read_hex(const std::optional<std::string>& text, const char* flag) {
+  if (!text) return std::nullopt;
+  auto bytes = from_hex(*text);
+  if (!bytes || bytes->size() > kMaxExpectedBytes) {
+    return usage("verify.usage", std::string(flag) + " is not hexadecimal of at most " +
+                                     std::to_string(kMaxExpectedBytes) + " bytes",
+                 "give pairs of hexadecimal digits without separators");
+  }
+  return bytes;
+}
+
+Status read_policy(const std::string& path, VerifyRequest& request) {
+  GATEWAY_ASSIGN(const Bytes content, read_file(path, attestation::kMaxPolicySize));
+  auto policy = attestation::Policy::parse(as_text(content), path);
+  if (!policy) {
+    // Whatever is wrong with a policy is the operator's to mend, never a verdict on the evidence.
+    const Error& cause = policy.error();
+    return std::unexpected(Error(ErrorCode::kInvalidArgument, cause.error_id(), cause.detail(), cause.remedy()));
+  }
+  request.policy = std::move(*policy);
+  request.policy_digest = to_bytes(ByteView(crypto::sha256(content)));
+  return {};
+}
+
+Status read_ear_key(const std::string& path, VerifyRequest& request) {
+  GATEWAY_ASSIGN(Bytes content, read_file(path, kMaxKeyFile));
+  auto key = crypto::PrivateKey::from_pem(Secret::take(std::move(content)));
+  if (!key) {
+    return usage("verify.ear_key", path + " is not an unencrypted P-256 or P-384 private key in PEM",
+                 "make one: openssl ecparam -name prime256v1 -genkey -noout -out ear.pem");
+  }
+  request.ear_key = std::move(*key);
+  return {};
+}
+
+bool is_file(const std::string& name) {
+  std::error_code ignored;
+  return name == "-" || name.find('/') != std::string::npos || std::filesystem::exists(name, ignored);
+}
+
+// One line a check, read from the top: what held, then what did not, with what to do.
+void print_checks(const std::vector<attestation::Check>& checks) {
+  std::size_t width = 0;
+  for (const attestation::Check& check : checks) width = std::max(width, check.id.size());
+  for (const attestation::Check& check : checks) {
+    const std::string id = std::string(check.id) + std::string(width - check.id.size() + 2, ' ');
+    if (check.outcome == attestation::Outcome::kOk) {
+      print_line("  ok         " + id + check.actual);
+      continue;
+    }
+    print_line((check.outcome == attestation::Outcome::kRefused ? "  REFUSED    " : "  UNDECIDED  ") + id);
+    print_line("               expected    " + check.expected);
+    print_line("               found       " + check.actual);
+    print_line("               what to do  " + check.remedy);
+  }
+}
+
+void print_claims(const attestation::Claims& claims) {
+  const attestation::NitroClaims& nitro = claims.nitro();
+  print_line("  platform   " + std::string(to_string(claims.platform())) + (claims.debug() ? ", DEBUG MODE" : ""));
+  print_line("  module     " + nitro.module_id);
+  print_line("  made at    " + to_rfc3339(nitro.timestamp));
+  print_line("  valid      " + to_rfc3339(claims.validity().not_before) + " to " + to_rfc3339(claims.validity().not_after));
+  if (nitro.region) print_line("  region     " + *nitro.region);
+  for (const auto& [index, value] : nitro.pcrs) {
+    const bool zero = std::ranges::all_of(value, [](std::uint8_t byte) { return byte == 0; });
+    if (!zero || index <= 2) print_line("  PCR" + std::to_string(index) + (index < 10 ? "       " : "      ") + to_hex(value));
+  }
+}
+
+int status_of(const attestation::Verification& verification) {
+  if (verification.reason) return exit_status(verification.reason->code());
+  return verification.authentic == true ? kDone : kUndecided;
+}
+
+std::string summary_of(const attestation::Verification& verification) {
+  if (verification.reason) {
+    const bool undecided = exit_status(verification.reason->code()) == kUndecided;
+    return (undecided ? "undecided: " : "refused: ") + std::string(verification.reason->id());
+  }
+  if (!verification.result) return "authentic (not appraised: no policy was given)";
+  return "accepted: " + std::string(to_string(verification.appraisal));
+}
+
+int print_ear(const VerifyRequest& request, const attestation::Verification& verification) {
+  attestation::EarContext context{.issued_at = request.now, .developer = kDeveloper, .build = kBuild, .policy_id = {}};
+  if (request.policy_digest) context.policy_id = "sha256:" + to_hex(*request.policy_digest);
+  const auto token = attestation::sign_ear(verification, context, *request.ear_key);
+  if (!token) return report(token.error());
+  print_line(*token);
+  return status_of(verification);
+}
+
+}  // namespace
+
+attestation::VerifyInputs VerifyRequest::inputs() const {
+  attestation::VerifyInputs inputs{.at = at, .platform = platform, .nitro = {}, .collateral = collateral,
+                                   .expected_nonce = {}, .expected_report_data = {}, .config_digest = {},
+                                   .chain_cache = nullptr};
+  inputs.nitro.local_roots = roots;
+  if (nonce) inputs.expected_nonce = *nonce;
+  if (report_data) inputs.expected_report_data = *report_data;
+  return inputs;
+}
+
+Result<VerifyRequest> read_verify_request(const VerifyOptions& options, const Clock& clock) {
+  GATEWAY_TRY(check_usage(options));
+  VerifyRequest request;
+  if (options.platform != "auto") {
+    request.platform = attestation::platform_from(options.platform);
+    if (!request.platform) {
+      return usage("verify.usage", "--platform is none of auto, nitro, local, snp, tdx, sgx", "leave it out, or name one of them");
+    }
+  }
+  request.now = clock.now();
+  request.at = request.now;
+  if (options.at) {
+    const auto at = from_rfc3339(*options.at);
+    if (!at) return usage("verify.usage", "--at is not a time of RFC 3339", "write it as 2026-01-31T12:00:00Z");
+    request.at = *at;
+  }
+  GATEWAY_ASSIGN(request.nonce, read_hex(options.nonce, "--nonce"));
+  GATEWAY_ASSIGN(request.report_data, read_hex(options.report_data, "--report-data"));
+  for (const std::string& path : options.roots) {
+    GATEWAY_ASSIGN(auto certificates, read_certificates(path));
+    for (auto& certificate : certificates) request.roots.push_back(std::move(certificate));
+  }
+  GATEWAY_ASSIGN(request.collateral, read_collateral(options.collateral));
+  if (options.policy) GATEWAY_TRY(read_policy(*options.policy, request));
+  if (options.ear_key) GATEWAY_TRY(read_ear_key(*options.ear_key, request));
+  return request;
+}
+
+int print_verification(const VerifyOptions& options, const VerifyRequest& request,
+                       const attestation::Verification& verification) {
+  if (options.ear) {
+    if (verification.reason) report(*verification.reason);
+    return print_ear(request, verification);
+  }
+  if (options.json) {
+    print_json(attestation::verification_json(verification));
+    if (verification.reason) report(*verification.reason);
+    return status_of(verification);
+  }
+  print_checks(verification.checks);
+  print_line("");
+  if (verification.claims) print_claims(*verification.claims);
+  print_line(summary_of(verification));
+  return status_of(verification);
+}
+
+int report_verify_error(const VerifyOptions& options, const Error& error) {
+  if (options.json && exit_status(error.code()) == kUndecided) {
+    attestation::Verification verification;
+    verification.reason = error;
+    print_json(attestation::verification_json(verification));
+  }
+  return report(error);
+}
+
+int run_verify(const VerifyOptions& options) {
+  if (auto status = check_usage(options); !status) return report(status.error());
+  if (!is_file(options.evidence)) return run_verify_live(options);
+  const SystemClock clock;
+  const auto request = read_verify_request(options, clock);
+  if (!request) return report_verify_error(options, request.error());
+  const auto evidence = read_file(options.evidence, attestation::kMaxEvidenceSize);
+  if (!evidence) return report_verify_error(options, evidence.error());
+  return print_verification(options, *request, attestation::verify(*evidence, request->policy_or_null(), request->inputs()));
+}
+
+}  // namespace gateway::cli
