@@ -44,7 +44,6 @@ TEST(Cbor, ReadsTypedItems) {
   EXPECT_EQ(reader->text().value(), "x");
   EXPECT_TRUE(reader->end());
   EXPECT_TRUE(reader->end());
-  EXPECT_TRUE(reader->end());
   EXPECT_FALSE(reader->peek());
 }
 
