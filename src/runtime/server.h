@@ -9,7 +9,7 @@
 // Spec:    RFC 9112; docs/trust.md §7.
 // Answers of the server's own (JSON, an id and a sentence): 400, 414, 431, 505 with the id of net/http.h;
 //         408 server.head_timeout, server.body_timeout; 413 server.body_size; 417 server.expectation;
-//         502 server.workload_answer; 503 server.in_flight, server.draining, server.workload_unavailable;
+//         502 server.workload_answer; 503 server.in_flight, server.workload_unavailable;
 //         504 server.workload_timeout
 #pragma once
 
@@ -39,7 +39,7 @@ struct ServerMetrics {
   std::uint64_t requests = 0;             // heads that reached the gate
   std::uint64_t refused_by_server = 0;    // malformed, too large, too slow, too many
   std::uint64_t answered_here = 0;        // LocalResponse and DeferredResponse
-  std::uint64_t forwarded = 0;            // handed to the workload; each ends as one of the next three
+  std::uint64_t forwarded = 0;            // meant for the workload; each ends as one of the next three
   std::uint64_t completed = 0;
   std::uint64_t callers_left = 0;
   std::uint64_t workload_failed = 0;
