@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 
@@ -61,11 +60,14 @@ Descriptor::~Descriptor() {
 Result<MappedFile> MappedFile::open(const std::string& path) {
   struct stat status{};
   GATEWAY_ASSIGN(const Descriptor file, open_regular(path, status));
-  if (status.st_size == 0) return MappedFile({});
-  const auto size = static_cast<std::size_t>(status.st_size);
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
-  if (address == MAP_FAILED) return cannot_read(path, errno);
-  return MappedFile({static_cast<const std::uint8_t*>(address), size});
+  return map(file.get(), static_cast<std::uint64_t>(status.st_size), path);
+}
+
+Result<MappedFile> MappedFile::map(int descriptor, std::uint64_t size, const std::string& name) {
+  if (size == 0) return MappedFile({});
+  void* address = ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_SHARED, descriptor, 0);
+  if (address == MAP_FAILED) return cannot_read(name, errno);
+  return MappedFile({static_cast<const std::uint8_t*>(address), static_cast<std::size_t>(size)});
 }
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
@@ -134,12 +136,17 @@ Status NewFile::commit() {
 }
 
 Result<SpoolFile> SpoolFile::create(const std::string& folder) {
-  std::string path = folder + "/spool.XXXXXX";
-  Descriptor file(::mkostemp(path.data(), O_CLOEXEC));
+  Descriptor file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (file.valid()) return SpoolFile(std::move(file));
+  if (errno != EOPNOTSUPP && errno != EISDIR) return cannot_write(folder, errno);
+  std::string path = folder + "/.spool.XXXXXX";  // a file system without O_TMPFILE
+  file = Descriptor(::mkostemp(path.data(), O_CLOEXEC));
   if (!file.valid()) return cannot_write(folder, errno);
   ::unlink(path.c_str());
   return SpoolFile(std::move(file));
 }
+
+Result<MappedFile> SpoolFile::map() const { return MappedFile::map(descriptor_.get(), size_, "a temporary file"); }
 
 Status SpoolFile::append(ByteView bytes) {
   GATEWAY_TRY(write_fully(descriptor_.get(), bytes));
@@ -156,19 +163,6 @@ Status SpoolFile::read(std::uint64_t offset, std::span<std::uint8_t> out) const 
     offset += static_cast<std::uint64_t>(got);
   }
   return {};
-}
-
-Result<TemporaryFolder> TemporaryFolder::create() {
-  const char* base = std::getenv("TMPDIR");
-  std::string path = std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/gateway-build.XXXXXX";
-  if (::mkdtemp(path.data()) == nullptr) return cannot_write(path, errno);
-  return TemporaryFolder(std::move(path));
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  if (path_.empty()) return;
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 Result<std::string> read_text_file(const std::string& path, std::size_t limit) {

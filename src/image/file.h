@@ -32,6 +32,7 @@ class Descriptor {
 class MappedFile {
  public:
   static Result<MappedFile> open(const std::string& path);
+  static Result<MappedFile> map(int descriptor, std::uint64_t size, const std::string& name);
   MappedFile(MappedFile&& other) noexcept : view_(std::exchange(other.view_, {})) {}
   MappedFile& operator=(MappedFile&& other) noexcept;
   ~MappedFile();
@@ -68,26 +69,13 @@ class SpoolFile {
   static Result<SpoolFile> create(const std::string& folder);
   Status append(ByteView bytes);
   Status read(std::uint64_t offset, std::span<std::uint8_t> out) const;
+  Result<MappedFile> map() const;  // what is in it now
   std::uint64_t size() const { return size_; }
 
  private:
   explicit SpoolFile(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
   Descriptor descriptor_;
   std::uint64_t size_ = 0;
-};
-
-// A folder of its own under the system's temporary folder, removed with all in it.
-class TemporaryFolder {
- public:
-  static Result<TemporaryFolder> create();
-  TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  TemporaryFolder& operator=(TemporaryFolder&& other) noexcept = delete;
-  ~TemporaryFolder();
-  const std::string& path() const { return path_; }
-
- private:
-  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
 };
 
 Result<std::string> read_text_file(const std::string& path, std::size_t limit);

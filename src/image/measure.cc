@@ -16,12 +16,6 @@ constexpr std::size_t kChunk = 256UZ * 1024;
 // Below this a second thread costs more than it saves.
 constexpr std::size_t kWorthAThread = 512UZ * 1024;
 
-Pcr to_pcr(const Bytes& digest) {
-  Pcr out{};
-  std::copy_n(digest.begin(), std::min(out.size(), digest.size()), out.begin());
-  return out;
-}
-
 void update_in_chunks(Hasher& hasher, ByteView bytes) {
   while (!bytes.empty()) {
     const ByteView chunk = bytes.first(std::min(bytes.size(), kChunk));
