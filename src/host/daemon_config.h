@@ -1,0 +1,46 @@
+// gatewayd's configuration: TOML, all of it optional.
+//
+//     state_dir = "/var/lib/gateway"     # images, enclaves, the local root, the database
+//     socket = "/run/gateway/gatewayd.sock"
+//     group = "gateway"                  # who may call beside the owner
+//     [limits]
+//     memory = "12GiB"                   # of all enclaves together; the host's memory when absent
+//     enclaves_per_cpu = 4               # platform local: how many may share a processor
+//     [log]
+//     level = "info"                     # debug, info, warning, error
+//     format = "text"                    # text, json
+//
+// Errors: those of codec/toml.h; kInvalidArgument toml.bad_value
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/log.h"
+#include "base/result.h"
+
+namespace gateway::host {
+
+struct DaemonConfig {
+  std::string state_dir;  // empty: state_folder_of_user()
+  std::string socket;     // empty: gatewayd.sock in the state folder
+  std::optional<std::string> group;
+  std::uint64_t memory = 0;
+  unsigned enclaves_per_cpu = 4;
+  log::Level log_level = log::Level::kInfo;
+  log::Format log_format = log::Format::kText;
+};
+
+Result<DaemonConfig> parse_daemon_config(std::string_view toml, std::string file_name);
+
+// $GATEWAY_STATE; else /var/lib/gateway for root and $XDG_STATE_HOME/gateway or ~/.local/state/gateway for others.
+std::string state_folder_of_user();
+// $GATEWAY_SOCKET, else gatewayd.sock in the folder.
+std::string socket_in(const std::string& state_folder);
+
+// "512MiB", "8GiB", plain bytes.
+std::optional<std::uint64_t> parse_bytes(std::string_view text);
+
+}  // namespace gateway::host
