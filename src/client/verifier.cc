@@ -91,7 +91,7 @@ Status Verifier::judge_evidence(const attestation::AttestationResponse& response
                                 const Challenge& challenge, Judgement& judgement) const {
   const crypto::Sha512 report_data = attestation::report_data_of(response.q);
   attestation::VerifyInputs inputs{.at = clock_.now().wall,
-                                   .platform = {},
+                                   .platform = options_.platform,
                                    .nitro = anchors_,
                                    .collateral = options_.collateral,
                                    .expected_nonce = {},

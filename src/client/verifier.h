@@ -18,6 +18,7 @@ namespace gateway::client {
 struct VerifierOptions {
   std::vector<crypto::Certificate> local_roots;  // beside those that the policy names by hash
   std::vector<Bytes> collateral;
+  std::optional<attestation::Platform> platform = {};  // absent: recognised from the evidence
 };
 
 // What is asked of the endpoint. The moment is taken before the nonce leaves.

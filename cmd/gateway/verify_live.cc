@@ -1,0 +1,41 @@
+// gateway verify HOST:PORT|NAME: the checks of `gateway connect`, without opening a port.
+#include "client/client.h"
+#include "connect.h"
+#include "terminal.h"
+#include "verify.h"
+
+namespace gateway::cli {
+namespace {
+
+Status check_live(const VerifyOptions& options) {
+  const auto usage = [](std::string detail, std::string remedy) {
+    return fail(ErrorCode::kInvalidArgument, "verify.live_usage", std::move(detail), std::move(remedy));
+  };
+  if (!options.policy) {
+    return usage("a live endpoint is judged under a policy, because what it proves depends on what you expect",
+                 "give --policy FILE; to look at evidence alone, save it to a file");
+  }
+  if (options.nonce || options.report_data) {
+    return usage("--nonce and --report-data belong to saved evidence; with a live endpoint the nonce is made here",
+                 "leave them out");
+  }
+  if (options.at) return usage("--at belongs to saved evidence; a live endpoint is judged now", "leave it out");
+  return {};
+}
+
+}  // namespace
+
+int run_verify_live(const VerifyOptions& options) {
+  if (const Status usable = check_live(options); !usable) return report(usable.error());
+  auto request = read_verify_request(options, SystemClock());
+  if (!request) return report_verify_error(options, request.error());
+  const auto endpoint = resolve_endpoint(options.evidence);
+  if (!endpoint) return report_verify_error(options, endpoint.error());
+  client::ClientOptions client_options;
+  client_options.trust = {.local_roots = request->roots, .collateral = request->collateral, .platform = request->platform};
+  const auto verification = client::Client::verify(*endpoint, *request->policy, std::move(client_options));
+  if (!verification) return report_verify_error(options, verification.error());
+  return print_verification(options, *request, *verification);
+}
+
+}  // namespace gateway::cli
