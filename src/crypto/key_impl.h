@@ -16,10 +16,8 @@ struct PublicKey::Impl {
 struct PrivateKey::Impl {
   UniqueKey key;
   KeyType type{};
-  Impl(UniqueKey k, KeyType t) : key(std::move(k)), type(t) {}
+  PublicKey public_half;
+  Impl(UniqueKey k, KeyType t, PublicKey p) : key(std::move(k)), type(t), public_half(std::move(p)) {}
 };
-
-// A key that a certificate carries: decoded already, its SPKI as received.
-Result<PublicKey> public_key_from(UniqueKey key, Bytes spki);
 
 }  // namespace gateway::crypto

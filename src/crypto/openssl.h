@@ -2,6 +2,7 @@
 #pragma once
 
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -24,6 +25,15 @@ using UniqueKeyContext = std::unique_ptr<EVP_PKEY_CTX, Freer<EVP_PKEY_CTX_free>>
 using UniqueCipherContext = std::unique_ptr<EVP_CIPHER_CTX, Freer<EVP_CIPHER_CTX_free>>;
 using UniqueX509 = std::unique_ptr<X509, Freer<X509_free>>;
 using UniqueBio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
+
+// Drops the errors that this scope adds to the thread's queue: TLS code reads that queue to learn what went wrong.
+class ErrorScope {
+ public:
+  ErrorScope() { ERR_set_mark(); }
+  ~ErrorScope() { ERR_pop_to_mark(); }
+  ErrorScope(const ErrorScope&) = delete;
+  ErrorScope& operator=(const ErrorScope&) = delete;
+};
 
 // Stops the process: out of memory or a broken library leaves no safe way on.
 [[noreturn]] void broken(const char* what);

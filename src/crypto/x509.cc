@@ -1,7 +1,5 @@
 #include "crypto/x509.h"
 
-#include <openssl/err.h>
-
 #include <algorithm>
 
 #include "codec/der.h"
@@ -171,9 +169,9 @@ Status Certificate::verify_signed_by(const PublicKey& issuer_key) const {
 
 x509_st* Certificate::native() const {
   std::call_once(impl_->native_once, [this] {
+    const ErrorScope scope;
     const unsigned char* at = impl_->der.data();
     impl_->native.reset(d2i_X509(nullptr, &at, static_cast<long>(impl_->der.size())));
-    ERR_clear_error();
   });
   return impl_->native.get();
 }
