@@ -1,6 +1,7 @@
 #include "crypto/random.h"
 
 #include <errno.h>
+#include <openssl/rand.h>
 #include <sys/random.h>
 
 #include "crypto/openssl.h"
@@ -27,5 +28,7 @@ Secret random_secret(std::size_t size) {
   random_fill(out.reveal_mutable());
   return out;
 }
+
+void mix_entropy(ByteView bytes) { ::RAND_add(bytes.data(), static_cast<int>(bytes.size()), 0.0); }
 
 }  // namespace gateway::crypto
