@@ -1,0 +1,137 @@
+#include "runtime/enclave.h"
+
+#include <optional>
+
+#include "base/log.h"
+#include "runtime/gate.h"
+#include "runtime/workload.h"
+
+namespace gateway::runtime {
+
+struct Enclave::Impl {
+  explicit Impl(Booted what) : booted(std::move(what)), admission(booted.config.access_key, booted.clock) {}
+
+  Status set_up(attester::Attester& attester, EnclaveChannels channels, const std::string& root);
+  void make_workload(const std::string& root);
+  Status make_server(net::Descriptor ingress);
+  void take_tokens(ByteView file);
+  void on_ready();
+  void on_fatal(const Error& error);
+  void stop(Duration grace);
+  void stop_workload();
+
+  // Destroyed from the bottom up: the server before what it asks, everything before the loop.
+  Booted booted;
+  net::Loop loop;
+  std::unique_ptr<Signals> signals;
+  std::unique_ptr<ControlLink> control;
+  Admission admission;
+  LogRing logs;
+  std::unique_ptr<EvidenceService> evidence;
+  std::unique_ptr<Workload> workload;
+  std::unique_ptr<RuntimeGate> gate;
+  std::unique_ptr<Server> server;
+  std::unique_ptr<net::Timer> drain_timer;
+  Duration workload_grace{};
+  bool said_ready = false;
+  bool stopping = false;
+  bool workload_stopping = false;
+  std::optional<Error> fatal;
+};
+
+Status Enclave::Impl::set_up(attester::Attester& attester, EnclaveChannels channels, const std::string& root) {
+  GATEWAY_ASSIGN(signals, Signals::watch(loop, [this] { stop(booted.description.workload.stop_grace); }));
+  control = std::make_unique<ControlLink>(
+      loop, std::move(channels.control), std::move(channels.events),
+      ControlLink::Handlers{.tokens = [this](ByteView file) { take_tokens(file); },
+                            .stop = [this](Duration grace) { stop(grace); },
+                            .closed = [this] { stop(booted.description.workload.stop_grace); }});
+  if (!booted.tokens.empty()) take_tokens(booted.tokens);
+  GATEWAY_ASSIGN(evidence, EvidenceService::start(loop, attester, booted.identity));
+  make_workload(root);
+  GATEWAY_TRY(make_server(std::move(channels.ingress)));
+  drain_timer = loop.timer([this] { stop_workload(); });
+  workload->start();
+  return {};
+}
+
+void Enclave::Impl::make_workload(const std::string& root) {
+  const WorkloadIdentity identity = choose_workload_identity();
+  if (!identity.own) log::info("workload.shares_user");
+  workload = std::make_unique<Workload>(loop, *signals, logs,
+                                        plan_workload(booted.description, booted.config, identity, root),
+                                        Workload::Events{.ready = [this] { on_ready(); },
+                                                         .fatal = [this](const Error& error) { on_fatal(error); },
+                                                         .stopped = [this] { loop.stop(); }});
+}
+
+Status Enclave::Impl::make_server(net::Descriptor ingress) {
+  gate = std::make_unique<RuntimeGate>(
+      booted.description, booted.config,
+      RuntimeGate::Parts{.loop = loop, .admission = admission, .evidence = *evidence, .logs = logs,
+                         .workload_ready = [this] { return workload->ready(); },
+                         .metrics = [this] {
+                           return write_metrics(server->metrics(), evidence->metrics(), workload->metrics(), admission);
+                         }});
+  const channel::ServerIdentity& tls = booted.identity.tls;
+  GATEWAY_ASSIGN(channel::TlsContext context, channel::TlsContext::server(tls.certificate, tls.key));
+  server = std::make_unique<Server>(loop, std::move(context), std::move(ingress),
+                                    [this] { return workload->dial(); }, booted.config.limits, *gate);
+  return {};
+}
+
+void Enclave::Impl::take_tokens(ByteView file) {
+  if (const Status taken = admission.replace(file, loop.now()); !taken) {
+    log::error(taken.error());
+    return;
+  }
+  log::info("tokens.accepted", {{"version", admission.version().value_or(0)},
+                                {"tokens", admission.callers().size()},
+                                {"not_after", to_rfc3339(admission.not_after())}});
+}
+
+void Enclave::Impl::on_ready() {
+  if (said_ready) return;
+  said_ready = true;
+  control->send(net::ControlType::kReady, {});
+}
+
+void Enclave::Impl::on_fatal(const Error& error) {
+  fatal = error;
+  loop.stop();
+}
+
+void Enclave::Impl::stop(Duration grace) {
+  if (stopping) return;
+  stopping = true;
+  log::info("runtime.stopping", {{"grace_ms", grace.count()}});
+  workload_grace = grace / 4;
+  drain_timer->arm(grace - workload_grace);
+  server->drain([this] { stop_workload(); });
+}
+
+void Enclave::Impl::stop_workload() {
+  if (workload_stopping) return;
+  workload_stopping = true;
+  drain_timer->disarm();
+  workload->stop(workload_grace);
+}
+
+Enclave::Enclave(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Enclave::~Enclave() = default;
+
+Result<std::unique_ptr<Enclave>> Enclave::start(Booted booted, attester::Attester& attester, EnclaveChannels channels,
+                                                const std::string& root) {
+  auto impl = std::make_unique<Impl>(std::move(booted));
+  GATEWAY_TRY(impl->set_up(attester, std::move(channels), root));
+  return std::unique_ptr<Enclave>(new Enclave(std::move(impl)));
+}
+
+Status Enclave::run() {
+  impl_->loop.run();
+  impl_->control->finish();
+  if (impl_->fatal) return std::unexpected(*impl_->fatal);
+  return {};
+}
+
+}  // namespace gateway::runtime
