@@ -2,13 +2,14 @@
 
 #include <boost/json.hpp>
 #include <boost/json/basic_parser_impl.hpp>
-#include <unordered_set>
+#include <charconv>
+#include <set>
 #include <vector>
 
 namespace gateway::codec {
 namespace {
 
-enum class Refusal : std::uint8_t { kNone, kDuplicateKey, kValues };
+enum class Refusal : std::uint8_t { kNone, kDuplicateKey, kValues, kNumber };
 
 // Builds a value from the parser's events and refuses what the library would let pass: it keeps the last of two equal
 // keys, where another reader of the same text may keep the first.
@@ -22,8 +23,9 @@ struct Handler {
   std::size_t values_left = 0;
   Refusal refusal = Refusal::kNone;
   boost::json::value_stack stack;
-  std::vector<std::unordered_set<std::string>> keys;
+  std::vector<std::set<std::string>> keys;  // ordered: a hash could be made to collide
   std::string partial_key;
+  std::string partial_number;
 
   bool refuse(Refusal why, Ec& ec) {
     refusal = why;
@@ -74,16 +76,30 @@ struct Handler {
     stack.push_string(rest);
     return count(ec);
   }
-  bool on_number_part(boost::json::string_view, Ec&) { return true; }
+  bool on_number_part(boost::json::string_view part, Ec&) {
+    partial_number.append(part.data(), part.size());
+    return true;
+  }
   bool on_int64(std::int64_t value, boost::json::string_view, Ec& ec) {
+    partial_number.clear();
     stack.push_int64(value);
     return count(ec);
   }
   bool on_uint64(std::uint64_t value, boost::json::string_view, Ec& ec) {
+    partial_number.clear();
     stack.push_uint64(value);
     return count(ec);
   }
-  bool on_double(double value, boost::json::string_view, Ec& ec) {
+  // The library's own value may be off in the last place, and it turns an integer beyond 64 bits into a float.
+  bool on_double(double, boost::json::string_view rest, Ec& ec) {
+    partial_number.append(rest.data(), rest.size());
+    const std::string number = std::exchange(partial_number, {});
+    double value = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    const bool exact_integer_lost = number.find_first_of(".eE") == std::string::npos;
+    if (error != std::errc() || end != number.data() + number.size() || exact_integer_lost) {
+      return refuse(Refusal::kNumber, ec);
+    }
     stack.push_double(value);
     return count(ec);
   }
@@ -147,6 +163,9 @@ Result<boost::json::value> parse_json(std::string_view text, const JsonLimits& l
   }
   if (handler.refusal == Refusal::kValues) {
     return fail(ErrorCode::kLimitExceeded, "json.values", "more than " + std::to_string(limits.values) + " values");
+  }
+  if (handler.refusal == Refusal::kNumber) {
+    return fail(ErrorCode::kMalformed, "json.number", "expected integers within 64 bits and floats within double range");
   }
   if (error == boost::json::error::too_deep) {
     return fail(ErrorCode::kLimitExceeded, "json.depth", "deeper than " + std::to_string(limits.depth) + " levels");

@@ -1,6 +1,6 @@
 #include "codec/toml.h"
 
-// With kMaxDotsInALine this bounds how deep a hostile file can make the parser recurse.
+// With kMaxDots this bounds how deep a hostile file can make the parser, and the destructors after it, recurse.
 #define TOML_MAX_NESTED_VALUES 32
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
@@ -12,7 +12,7 @@
 namespace gateway::codec {
 namespace {
 
-constexpr std::size_t kMaxDotsInALine = 512;
+constexpr std::size_t kMaxDots = 32;
 
 struct Conversion {
   std::size_t depth_left;
@@ -58,14 +58,46 @@ TomlValue convert(const toml::node& node, Conversion& state) {
   return out;
 }
 
-// Dotted keys and table headers nest without brackets, which the parser bounds itself, and are freed by recursion: a
-// line with more dots than any key of ours has levels is refused before it is parsed. Dots inside of strings and
-// numbers count too, but a line of a file of ours has few.
-bool has_line_with_more_dots_than(std::string_view text, std::size_t limit) {
+// Where the text that starts with a quote at `at` ends: behind its closing quotes, or at the end of the line or file
+// that cuts it off (which the parser then refuses).
+std::size_t end_of_quoted(std::string_view text, std::size_t at) {
+  const char quote = text[at];
+  const std::string_view triple = quote == '"' ? "\"\"\"" : "'''";
+  const bool many_lines = text.substr(at).starts_with(triple);
+  at += many_lines ? 3 : 1;
+  while (at < text.size()) {
+    if (quote == '"' && text[at] == '\\') {
+      at += 2;
+    } else if (!many_lines && (text[at] == quote || text[at] == '\n')) {
+      return at + 1;
+    } else if (many_lines && text.substr(at).starts_with(triple)) {
+      at += 3;
+      while (at < text.size() && text[at] == quote) ++at;  // quotes that belong to the text come before the last three
+      return at;
+    } else {
+      ++at;
+    }
+  }
+  return text.size();
+}
+
+// Dotted keys nest without brackets, which the parser bounds itself: more than kMaxDots in one key are refused before
+// it sees them.
+bool has_long_dotted_key(std::string_view text) {
   std::size_t dots = 0;
-  for (const char c : text) {
-    if (c == '\n') dots = 0;
-    else if (c == '.' && ++dots > limit) return true;
+  for (std::size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (c == '"' || c == '\'') {
+      at = end_of_quoted(text, at);
+      continue;
+    }
+    if (c == '#') {
+      at = std::min(text.find('\n', at), text.size());
+      continue;
+    }
+    if (c == '.' && ++dots > kMaxDots) return true;
+    if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) dots = 0;
+    ++at;
   }
   return false;
 }
@@ -109,9 +141,9 @@ Result<TomlTable> TomlTable::parse(std::string_view text, std::string file_name,
                 file_name + " has " + std::to_string(text.size()) + " bytes; at most " + std::to_string(limits.bytes) +
                     " are read");
   }
-  if (has_line_with_more_dots_than(text, kMaxDotsInALine)) {
+  if (has_long_dotted_key(text)) {
     return fail(ErrorCode::kLimitExceeded, "toml.depth",
-                file_name + " has a line with more than " + std::to_string(kMaxDotsInALine) + " dots");
+                file_name + " has a dotted key of more than " + std::to_string(kMaxDots) + " dots");
   }
   const toml::parse_result parsed = toml::parse(text, std::string_view(file_name));
   if (!parsed) {
