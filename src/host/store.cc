@@ -216,7 +216,7 @@ Result<std::string> ImageStore::copy_and_unpack(int image_file, const std::strin
 
 Status ImageStore::install(const std::string& work, const std::string& key, const image::Eif& eif) {
   const std::string tree = work + "/tree";
-  GATEWAY_TRY(image::unpack(eif, tree));
+  GATEWAY_TRY(image::unpack_ramdisks(eif.ramdisks(), tree));
   GATEWAY_TRY(check_runnable(eif, tree));
   GATEWAY_TRY(read_description(tree));
   GATEWAY_ASSIGN(const std::string digest, survey(tree));

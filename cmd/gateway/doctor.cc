@@ -1,0 +1,214 @@
+#include "doctor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "daemon_client.h"
+#include "host/admission.h"
+#include "host/cgroup.h"
+#include "host/daemon_config.h"
+#include "host/files.h"
+#include "host/local_driver.h"
+#include "host/sandbox.h"
+
+namespace gateway::cli {
+namespace {
+
+enum class State : std::uint8_t { kOk, kNote, kMissing };
+
+struct Finding {
+  std::string_view id;
+  State state{};
+  std::string found;
+  std::string remedy;
+};
+
+std::string_view word(State state) {
+  switch (state) {
+    case State::kOk: return "ok";
+    case State::kNote: return "note";
+    case State::kMissing: return "missing";
+  }
+  return "missing";
+}
+
+// Runs a program silently; true when it exits with 0.
+bool succeeds(std::vector<std::string> words) {
+  std::vector<char*> arguments;
+  for (auto& argument : words) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  for (const int descriptor : {0, 1, 2}) {
+    ::posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0);
+  }
+  pid_t child = 0;
+  const int error = ::posix_spawn(&child, words.front().c_str(), &actions, nullptr, arguments.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  int status = -1;
+  while (error == 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return error == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+Finding check_bwrap() {
+  const auto bwrap = host::find_bwrap();
+  if (bwrap) return {"doctor.bwrap", State::kOk, "bubblewrap is " + *bwrap, {}};
+  return {"doctor.bwrap", State::kMissing, bwrap.error().detail(), bwrap.error().remedy()};
+}
+
+Finding check_namespaces() {
+  const auto able = host::check_user_namespaces();
+  if (able) return {"doctor.user_namespaces", State::kOk, "user namespaces can be made", {}};
+  return {"doctor.user_namespaces", State::kMissing, able.error().detail(), able.error().remedy()};
+}
+
+// The real thing, with a shell's `true` in the enclave's place.
+Finding check_sandbox() {
+  const auto bwrap = host::find_bwrap();
+  if (!bwrap) return {"doctor.sandbox", State::kMissing, "not tried: bubblewrap is missing", "type: sudo apt install bubblewrap"};
+  const std::vector<std::string> outer{*bwrap,    "--unshare-all", "--uid",    "1000",      "--gid",  "1000",
+                                       "--cap-drop", "ALL",        "--as-pid-1", "--die-with-parent",
+                                       "--ro-bind", "/",           "/",        "--proc",    "/proc",  "--dev",
+                                       "/dev",    "--"};
+  auto plain = outer;
+  plain.emplace_back("/bin/true");
+  if (!succeeds(plain)) {
+    return {"doctor.sandbox", State::kMissing, "bubblewrap cannot make a sandbox here",
+            "type: bwrap --unshare-all --ro-bind / / true   and read what it says; a container needs "
+            "--security-opt seccomp=unconfined and --security-opt apparmor=unconfined"};
+  }
+  auto nested = outer;
+  for (const char* argument : {"/usr/bin/unshare", "--user", "--map-root-user", "--pid", "--fork", "--net", "--mount", "/bin/true"}) {
+    nested.emplace_back(argument);
+  }
+  if (::access("/usr/bin/unshare", X_OK) == 0 && !succeeds(nested)) {
+    return {"doctor.sandbox", State::kMissing, "namespaces cannot be nested: the workload could not be kept from the runtime",
+            "type: sudo sysctl -w user.max_user_namespaces=15000 user.max_pid_namespaces=15000 user.max_net_namespaces=15000"};
+  }
+  return {"doctor.sandbox", State::kOk, "a sandbox, and another one inside it, can be made", {}};
+}
+
+bool has_range(const char* file, const std::string& user, const std::string& uid) {
+  const auto text = host::read_file(file, 1024UZ * 1024);
+  if (!text) return false;
+  const std::string all = "\n" + std::string(as_text(*text));
+  return all.find("\n" + user + ":") != std::string::npos || all.find("\n" + uid + ":") != std::string::npos;
+}
+
+Finding check_uids() {
+  if (::geteuid() == 0) {
+    return {"doctor.uids", State::kOk, "started by root: each enclave gets kernel uids of its own from 70000 on", {}};
+  }
+  const passwd* entry = ::getpwuid(::getuid());
+  const std::string user = entry == nullptr ? "" : entry->pw_name;
+  const std::string uid = std::to_string(::getuid());
+  const bool tools = ::access("/usr/bin/newuidmap", X_OK) == 0 && ::access("/usr/bin/newgidmap", X_OK) == 0;
+  if (tools && has_range("/etc/subuid", user, uid) && has_range("/etc/subgid", user, uid)) {
+    return {"doctor.uids", State::kOk, "the workload gets a kernel uid of its own from your range in /etc/subuid", {}};
+  }
+  return {"doctor.uids", State::kNote,
+          "the workload shares the kernel uid of its runtime: namespaces and the system call filter alone keep them apart",
+          "type: sudo apt install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " +
+              (user.empty() ? "$USER" : user)};
+}
+
+Finding check_cgroup() {
+  const auto parent = host::find_cgroup_parent();
+  if (parent) return {"doctor.cgroup", State::kOk, "memory limits are enforced by control groups below " + parent->folder, {}};
+  return {"doctor.cgroup", State::kNote, "no memory limit is enforced here: " + parent.error().detail(),
+          parent.error().remedy()};
+}
+
+Finding check_capacity() {
+  const auto capacity = host::read_host_capacity();
+  return {"doctor.capacity", capacity.cpus.empty() ? State::kMissing : State::kOk,
+          host::human_bytes(capacity.memory_available) + " of " + host::human_bytes(capacity.memory_total) +
+              " memory available, " + std::to_string(capacity.cpus.size()) + " processors",
+          {}};
+}
+
+Finding check_descriptors() {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  constexpr rlim_t kComfortable = 8192;
+  const std::string found = "at most " + std::to_string(files.rlim_max) + " open files a process; a connection takes two";
+  if (files.rlim_max >= kComfortable) return {"doctor.open_files", State::kOk, found, {}};
+  return {"doctor.open_files", State::kNote, found, "raise the hard limit: nofile in /etc/security/limits.conf"};
+}
+
+Finding check_programs() {
+  for (const char* name : {"gatewayd", "gateway-shim"}) {
+    if (const auto program = host::find_program(name); !program) {
+      return {"doctor.programs", State::kMissing, program.error().detail(), program.error().remedy()};
+    }
+  }
+  return {"doctor.programs", State::kOk, "gatewayd and gateway-shim are installed beside gateway", {}};
+}
+
+Finding check_daemon() {
+  auto daemon = DaemonClient::connect();
+  if (!daemon) return {"doctor.daemon", State::kNote, daemon.error().detail, daemon.error().remedy};
+  const auto answer = daemon->ask(host::VersionRequest{}, kQuickAnswer);
+  if (!answer) return {"doctor.daemon", State::kNote, answer.error().detail, answer.error().remedy};
+  return {"doctor.daemon", State::kOk,
+          "gatewayd " + safe(text_of(*answer, "version")) + " runs, state in " + safe(text_of(*answer, "state_folder")), {}};
+}
+
+Finding check_device(std::string_view id, const char* path, const char* with, const char* without) {
+  const bool there = ::access(path, F_OK) == 0;
+  return {id, there ? State::kOk : State::kNote, std::string(path) + (there ? " is there: " : " is not there: ") + (there ? with : without), {}};
+}
+
+std::vector<Finding> examine() {
+  return {
+      check_programs(),
+      check_bwrap(),
+      check_namespaces(),
+      check_sandbox(),
+      check_uids(),
+      check_cgroup(),
+      check_capacity(),
+      check_descriptors(),
+      check_daemon(),
+      check_device("doctor.nitro", "/dev/nitro_enclaves", "this is an EC2 instance with Nitro Enclaves enabled",
+                   "not an EC2 instance with Nitro Enclaves enabled; platform local is what runs here"),
+      check_device("doctor.nsm", "/dev/nsm", "this machine is itself a Nitro enclave", "this machine is not itself a Nitro enclave"),
+      check_device("doctor.snp", "/dev/sev", "an SEV host", "not an SEV-SNP host"),
+      check_device("doctor.kvm", "/dev/kvm", "virtual machines are hardware-assisted", "no hardware virtualisation; platform local needs none"),
+  };
+}
+
+}  // namespace
+
+int run_doctor(const DoctorOptions& options) {
+  bool ok = true;
+  boost::json::array checks;
+  for (const auto& finding : examine()) {
+    ok = ok && finding.state != State::kMissing;
+    checks.push_back(boost::json::object{
+        {"id", finding.id}, {"state", word(finding.state)}, {"found", finding.found}, {"remedy", finding.remedy}});
+    if (options.json) continue;
+    std::string line(word(finding.state));
+    line.resize(9, ' ');
+    print_line(line + finding.found);
+    if (finding.state != State::kOk && !finding.remedy.empty()) print_line("         what to do: " + finding.remedy);
+  }
+  if (options.json) {
+    print_json(boost::json::object{{"ok", ok}, {"checks", std::move(checks)}});
+  } else {
+    print_line(ok ? "platform local can run here" : "platform local cannot run here until the missing is mended");
+  }
+  return ok ? kDone : kRefused;
+}
+
+}  // namespace gateway::cli
