@@ -1,9 +1,17 @@
 // The command line of `gateway`: every flag of every command, and nothing else. What a command does is in its own pair of
 // files. CLI11 is included here alone.
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 
+#include "build.h"
 #include "connect.h"
+#include "doctor.h"
+#include "inspect_enclave.h"
+#include "inspect_image.h"
+#include "ps.h"
+#include "run.h"
+#include "stop.h"
 #include "terminal.h"
 #include "verify.h"
 
@@ -64,6 +72,97 @@ void add_connect(CLI::App& gateway, int& status) {
       "Then point any OpenAI client at http://127.0.0.1:8080/v1. Ctrl-C ends it.");
 }
 
+void add_run(CLI::App& gateway, int& status) {
+  std::shared_ptr<RunOptions> o;
+  CLI::App* const app = command(gateway, "run", "start an enclave from an image and wait until it is ready", status, o,
+                                run_run);
+  app->add_option("IMAGE", o->image, "the .eif file that `gateway build` wrote")->required();
+  app->add_option("--name", o->name, "what to call it: a-z, 0-9, '.', '_' and '-'")->required();
+  app->add_option("--config", o->config, "the deployment's configuration (default: made here, with a fresh access key)")
+      ->type_name("FILE");
+  app->add_option("--tokens", o->tokens, "a signed token list, with --config")->type_name("FILE");
+  app->add_option("--platform", o->platform, "local, nitro or snp")->type_name("NAME");
+  app->add_option("--listen", o->listen, "where clients connect (default 127.0.0.1:0, a free port)")
+      ->type_name("HOST:PORT");
+  app->add_flag("--json", o->json, "one JSON object on standard output");
+  app->footer("Example: gateway run assistant.eif --name assistant --listen 127.0.0.1:8443 --json");
+}
+
+void add_build(CLI::App& gateway, int& status) {
+  struct Flags {
+    BuildOptions options;
+    bool update_lock = false;
+    bool update_inputs = false;
+    bool json = false;
+  };
+  const auto o = std::make_shared<Flags>();
+  CLI::App* const app = gateway.add_subcommand("build", "make an image, the same bytes for the same lock");
+  app->add_option("SPEC", o->options.spec, "the specification (TOML)")->required();
+  app->add_option("-o,--output", o->options.output, "the image to write")->type_name("IMAGE.eif")->required();
+  app->add_option("--runtime", o->options.runtime, "the gateway-enclave to put in")->type_name("FILE");
+  app->add_option("--cache", o->options.cache, "where downloaded packages are kept")->type_name("FOLDER");
+  CLI::Option* const all = app->add_flag("--update-lock", o->update_lock, "resolve everything anew and write the lock");
+  app->add_flag("--update-lock-inputs", o->update_inputs, "keep packages and kernel, take local inputs as they are now")
+      ->excludes(all);
+  app->add_flag("--json", o->json, "one JSON object on standard output");
+  app->final_callback([o, &status] {
+    if (o->update_lock) o->options.lock = gateway::image::LockUse::kUpdateAll;
+    if (o->update_inputs) o->options.lock = gateway::image::LockUse::kUpdateInputs;
+    o->options.format = o->json ? Output::kJson : Output::kText;
+    status = run_build(o->options);
+  });
+}
+
+// A name with a slash, or of a file that is there, is an image; anything else is an enclave's name.
+bool names_a_file(const std::string& text) {
+  return text.find('/') != std::string::npos || std::filesystem::exists(text);
+}
+
+void add_inspect(CLI::App& gateway, int& status) {
+  struct Flags {
+    InspectImageOptions image;
+    bool json = false;
+  };
+  const auto o = std::make_shared<Flags>();
+  CLI::App* const app = gateway.add_subcommand("inspect", "what is in an image, or what the host knows of an enclave");
+  app->add_option("WHAT", o->image.image, "an .eif file, or an enclave's name")->required();
+  app->add_flag("--snp", o->image.snp, "the SEV-SNP launch digest too");
+  app->add_option("--ovmf", o->image.ovmf, "the firmware, with --snp")->type_name("FILE");
+  app->add_option("--vcpus", o->image.vcpus, "with --snp")->type_name("N");
+  app->add_option("--vcpu-type", o->image.vcpu_type, "with --snp")->type_name("TYPE");
+  app->add_flag("--json", o->json, "one JSON object on standard output");
+  app->final_callback([o, &status] {
+    if (!names_a_file(o->image.image)) {
+      status = run_inspect_enclave({o->image.image, o->json});
+      return;
+    }
+    o->image.format = o->json ? Output::kJson : Output::kText;
+    status = run_inspect_image(o->image);
+  });
+}
+
+void add_ps(CLI::App& gateway, int& status) {
+  std::shared_ptr<PsOptions> o;
+  CLI::App* const app = command(gateway, "ps", "list the enclaves of this host and what they may use", status, o, run_ps);
+  app->add_flag("-a,--all", o->all, "also those that were stopped");
+  app->add_flag("--json", o->json, "one JSON object on standard output");
+}
+
+void add_stop(CLI::App& gateway, int& status) {
+  std::shared_ptr<StopOptions> o;
+  CLI::App* const app = command(gateway, "stop", "ask enclaves to end, wait, and insist", status, o, run_stop);
+  app->add_option("NAME", o->names, "one or more enclaves")->required();
+  app->add_option("--grace", o->grace, "how long they may take (default 10s)")->type_name("DURATION");
+  app->add_flag("--json", o->json, "one JSON object on standard output");
+}
+
+void add_doctor(CLI::App& gateway, int& status) {
+  std::shared_ptr<DoctorOptions> o;
+  CLI::App* const app =
+      command(gateway, "doctor", "what this host can do, and what to type where it cannot", status, o, run_doctor);
+  app->add_flag("--json", o->json, "one JSON object on standard output");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -74,6 +173,12 @@ int main(int argc, char** argv) {
   int status = kDone;
   add_verify(gateway, status);
   add_connect(gateway, status);
+  add_build(gateway, status);
+  add_inspect(gateway, status);
+  add_run(gateway, status);
+  add_ps(gateway, status);
+  add_stop(gateway, status);
+  add_doctor(gateway, status);
   try {
     gateway.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version
