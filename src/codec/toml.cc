@@ -38,15 +38,18 @@ TomlValue convert_array(const toml::array& array, Conversion& state) {
 
 TomlValue convert(const toml::node& node, Conversion& state) {
   const int line = static_cast<int>(node.source().begin.line);
-  if (state.depth_left == 0) {
-    state.too_deep = true;
-    return {false, line};
-  }
-  --state.depth_left;
   TomlValue out{false, line};
-  if (const auto* table = node.as_table()) out = convert_table(*table, state);
-  else if (const auto* array = node.as_array()) out = convert_array(*array, state);
-  else if (const auto* text = node.as_string()) out.value = text->get();
+  if (node.is_table() || node.is_array()) {
+    if (state.depth_left == 0) {
+      state.too_deep = true;
+      return out;
+    }
+    --state.depth_left;
+    out = node.is_table() ? convert_table(*node.as_table(), state) : convert_array(*node.as_array(), state);
+    ++state.depth_left;
+    return out;
+  }
+  if (const auto* text = node.as_string()) out.value = text->get();
   else if (const auto* integer = node.as_integer()) out.value = integer->get();
   else if (const auto* real = node.as_floating_point()) out.value = real->get();
   else if (const auto* boolean = node.as_boolean()) out.value = boolean->get();
@@ -54,7 +57,6 @@ TomlValue convert(const toml::node& node, Conversion& state) {
     state.unsupported = true;
     state.line = line;
   }
-  ++state.depth_left;
   return out;
 }
 
@@ -152,7 +154,7 @@ Result<TomlTable> TomlTable::parse(std::string_view text, std::string file_name,
                 file_name + ":" + std::to_string(error.source().begin.line) + ": " +
                     printable(error.description(), 160));
   }
-  Conversion state{limits.depth + 1};
+  Conversion state{limits.depth};
   TomlValue root = convert_table(parsed.table(), state);
   if (state.too_deep) {
     return fail(ErrorCode::kLimitExceeded, "toml.depth",

@@ -22,7 +22,7 @@ namespace gateway::codec {
 
 struct TomlLimits {
   std::size_t bytes = 1024UZ * 1024;
-  std::size_t depth = 16;
+  std::size_t depth = 16;  // tables and arrays inside each other
 };
 
 class TomlValue;
