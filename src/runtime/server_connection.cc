@@ -378,7 +378,9 @@ void Connection::send(ByteView bytes) {
     return;
   }
   const auto sent = write(bytes);
-  if (sent) out_.assign(bytes.begin() + static_cast<std::ptrdiff_t>(*sent), bytes.end());
+  if (!sent || *sent == bytes.size()) return;
+  out_.assign(bytes.begin() + static_cast<std::ptrdiff_t>(*sent), bytes.end());
+  update_interest();
 }
 
 // How much the socket took; nothing when the caller is gone.

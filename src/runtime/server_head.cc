@@ -187,11 +187,12 @@ void ChunkWriter::close() {
     out_.resize(begin_);
     return;
   }
-  // A payload much smaller than announced leaves leading zeros, which the grammar has (RFC 9112 §7.1).
   static constexpr std::string_view kDigits = "0123456789abcdef";
-  for (std::size_t i = digits_; i > 0; --i, size >>= 4) {
-    out_[begin_ + i - 1] = static_cast<std::uint8_t>(kDigits[size & 15]);
-  }
+  std::size_t unused = digits_;
+  for (; size > 0; size >>= 4) out_[begin_ + --unused] = static_cast<std::uint8_t>(kDigits[size & 15]);
+  // A payload much smaller than announced leaves leading zeros: legal, but not everybody's parser likes them.
+  const auto begin = out_.begin() + static_cast<std::ptrdiff_t>(begin_);
+  out_.erase(begin, begin + static_cast<std::ptrdiff_t>(unused));
   put(out_, kLineEnd);
 }
 
