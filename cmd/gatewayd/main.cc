@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -111,6 +112,9 @@ Status make_state_folder(const std::string& state) {
 
 net::Descriptor watch_signals() {
   ::signal(SIGPIPE, SIG_IGN);
+  // Shims are left to whoever adopts orphans. While this daemon lives that is itself, and the kernel reaps for it.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  ::signal(SIGCHLD, SIG_IGN);
   sigset_t signals;
   ::sigemptyset(&signals);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, number);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -47,7 +48,10 @@ class ShimInstance final : public Instance {
     std::optional<ShimStatus> newest;
     do {
       const auto line = watch_.read_line(kMaxStatusLine, after(kAnswerTime));
-      if (!line) return std::nullopt;
+      if (!line) {
+        wait_until_gone();
+        return std::nullopt;
+      }
       auto status = parse_status(*line);
       if (!status) return std::nullopt;
       newest = *std::move(status);
@@ -72,6 +76,12 @@ class ShimInstance final : public Instance {
   void kill() override { ::syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0); }
 
  private:
+  // Its sockets close a moment before the process is gone, and its lock with it.
+  void wait_until_gone() const {
+    pollfd one{handle_.get(), POLLIN, 0};
+    if (handle_.valid()) ::poll(&one, 1, static_cast<int>(kAnswerTime.count()));
+  }
+
   ShimInstance(std::string folder, net::Descriptor socket) : folder_(std::move(folder)), watch_(std::move(socket)) {}
 
   Result<std::string> ask(const std::string& request) {
@@ -227,6 +237,7 @@ class LocalDriver final : public Driver {
       return fail(ErrorCode::kNotFound, "host.shim.program",
                   "the shim " + options_.shim + " cannot be started: " + std::strerror(error), "install Gateway again");
     }
+    // In a daemon that ignores SIGCHLD this waits as well, and ends with ECHILD.
     while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
     return {};

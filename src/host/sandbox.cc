@@ -114,10 +114,11 @@ void drop_to(std::uint32_t uid) {
 }
 
 [[noreturn]] void become_bwrap(const ChildPlan& plan) {
-  place_descriptors(plan, plan.descriptors.back());
+  const int failure = plan.descriptors.back();
+  if (plan.cgroup_procs >= 0 && ::write(plan.cgroup_procs, "0", 1) != 1) give_up(failure, "joining the cgroup");
+  place_descriptors(plan, failure);
   const rlimit none{0, 0};
   if (::setrlimit(RLIMIT_CORE, &none) != 0) give_up(kFailure, "core dumps");
-  if (plan.cgroup_procs >= 0 && ::write(plan.cgroup_procs, "0", 1) != 1) give_up(kFailure, "joining the cgroup");
   if (plan.pin && ::sched_setaffinity(0, sizeof plan.cpus, &plan.cpus) != 0) give_up(kFailure, "processor affinity");
   if (plan.mount_tree) mount_tree_privately(plan);
   if (plan.uid != 0) drop_to(plan.uid);
