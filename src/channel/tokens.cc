@@ -134,7 +134,7 @@ Result<Bytes> sign_token_list(const TokenList& list, const crypto::PrivateKey& a
   return std::move(file).take();
 }
 
-Result<TokenList> open_token_list(ByteView file, const crypto::PublicKey& access_key, Time now) {
+Result<TokenList> read_token_list(ByteView file, const crypto::PublicKey& access_key) {
   if (file.size() > kMaxFileSize) {
     return fail(ErrorCode::kLimitExceeded, "tokens.size",
                 "expected at most " + std::to_string(kMaxFileSize) + " bytes, found " + std::to_string(file.size()));
@@ -151,7 +151,11 @@ Result<TokenList> open_token_list(ByteView file, const crypto::PublicKey& access
                 "the list is not signed by the access key that the configuration names",
                 "sign it with the key whose public half is access_key in the deployment's configuration");
   }
-  GATEWAY_ASSIGN(TokenList list, parse_list(encoded));
+  return parse_list(encoded);
+}
+
+Result<TokenList> open_token_list(ByteView file, const crypto::PublicKey& access_key, Time now) {
+  GATEWAY_ASSIGN(TokenList list, read_token_list(file, access_key));
   if (list.not_after <= now) {
     return fail(ErrorCode::kExpired, "tokens.expired", "the token list is past its not_after",
                 "sign a new list with `gateway token`");
