@@ -10,14 +10,14 @@
 #include "attestation/verification_json.h"
 #include "checks.h"
 #include "client/proxy.h"
+#include "daemon_client.h"
+#include "release.h"
 #include "terminal.h"
+#include "token_files.h"
 #include "verify.h"
-#include "verify_files.h"
 
 namespace gateway::cli {
 namespace {
-
-constexpr std::size_t kMaxTokenFile = 4096;
 
 // Every local client needs two descriptors.
 void raise_descriptor_limit() {
@@ -25,25 +25,6 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) say("gateway: the limit of open files stays as it is");
-}
-
-Result<Secret> read_authorization(const std::optional<std::string>& path) {
-  if (!path) return Secret();
-  GATEWAY_ASSIGN(Bytes content, read_file(*path, kMaxTokenFile));
-  const Secret file = Secret::take(std::move(content));
-  std::string_view token = as_text(file.reveal());
-  while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.remove_suffix(1);
-  const bool plain = std::ranges::all_of(token, [](char c) { return c > ' ' && c < '\x7f'; });
-  if (token.empty() || !plain || file.size() > kMaxTokenFile) {
-    return fail(ErrorCode::kInvalidArgument, "connect.token_file", *path + " does not hold one token on one line",
-                "name the file that `gateway run` or `gateway token new` wrote");
-  }
-  constexpr std::string_view kScheme = "Bearer ";
-  Secret header(kScheme.size() + token.size());
-  auto out = header.reveal_mutable();
-  std::ranges::copy(as_bytes(kScheme), out.begin());
-  std::ranges::copy(as_bytes(token), out.begin() + static_cast<std::ptrdiff_t>(kScheme.size()));
-  return header;
 }
 
 // Ends the loop on SIGINT and SIGTERM. The signals must be blocked before any thread starts.
@@ -124,24 +105,55 @@ int serve(const ConnectOptions& options, const std::string& endpoint_text, Verif
   return kDone;
 }
 
+// What is accepted: a policy file, or a release that its maintainer signed.
+Result<VerifyRequest> read_trust(const ConnectOptions& options) {
+  if (options.policy.has_value() == options.release.has_value()) {
+    return fail(ErrorCode::kInvalidArgument, "connect.usage", "what is accepted must be said, and said once",
+                "give --policy FILE, or --release FILE --release-key KEY --config sha384:…");
+  }
+  VerifyOptions trust;
+  trust.policy = options.policy;
+  trust.authenticate_only = options.release.has_value();  // the policy follows from the release, below
+  trust.roots = options.roots;
+  trust.collateral = options.collateral;
+  GATEWAY_ASSIGN(VerifyRequest request, read_verify_request(trust, SystemClock()));
+  if (!options.release) return request;
+  ReleaseOptions release;
+  release.file = *options.release;
+  release.key = options.release_key;
+  release.floor = options.release_floor;
+  release.config = options.config;
+  release.root = options.root_digest;
+  if (release.config.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "connect.usage", "a release says nothing of the deployment's configuration",
+                "give --config sha384:…, which `gateway run` and `gateway config digest` print");
+  }
+  GATEWAY_ASSIGN(const std::string policy, policy_of_release(release));
+  GATEWAY_ASSIGN(request.policy, attestation::Policy::parse(policy, *options.release));
+  return request;
+}
+
 }  // namespace
 
-Result<std::string> resolve_endpoint(const std::string& text) { return text; }
+Outcome<std::string> resolve_endpoint(const std::string& text) {
+  if (text.find(':') != std::string::npos) return text;
+  return listen_of_enclave(text);
+}
 
 int run_connect(const ConnectOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
-  VerifyOptions trust;
-  trust.policy = options.policy;
-  trust.roots = options.roots;
-  trust.collateral = options.collateral;
-  auto request = read_verify_request(trust, SystemClock());
+  auto request = read_trust(options);
   if (!request) return report(request.error());
-  auto authorization = read_authorization(options.token_file);
-  if (!authorization) return report(authorization.error());
+  Secret authorization;
+  if (options.token_file) {
+    auto read = read_authorization(*options.token_file);
+    if (!read) return report(read.error());
+    authorization = std::move(*read);
+  }
   const auto endpoint = resolve_endpoint(options.endpoint);
-  if (!endpoint) return report(endpoint.error());
-  return serve(options, *endpoint, std::move(*request), std::move(*authorization));
+  if (!endpoint) return report_refusal(endpoint.error());
+  return serve(options, *endpoint, std::move(*request), std::move(authorization));
 }
 
 }  // namespace gateway::cli

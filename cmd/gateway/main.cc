@@ -1,23 +1,33 @@
 // The command line of `gateway`: every flag of every command, and nothing else. What a command does is in its own pair of
 // files. CLI11 is included here alone.
 #include <CLI/CLI.hpp>
+#include <boost/json.hpp>
 #include <filesystem>
 #include <memory>
 
 #include "build.h"
+#include "config.h"
 #include "connect.h"
+#include "demo.h"
 #include "doctor.h"
 #include "inspect_enclave.h"
 #include "inspect_image.h"
+#include "logs.h"
 #include "ps.h"
+#include "release.h"
 #include "run.h"
 #include "stop.h"
 #include "terminal.h"
+#include "token.h"
 #include "verify.h"
 
 namespace {
 
 using namespace gateway::cli;
+using gateway::image::LockUse;
+
+constexpr const char* kExitStatus =
+    "Exit status: 0 done or affirmed, 1 refused, 2 usage, 3 undecided, 4 a fault of ours.";
 
 // A command whose flags fill `Options` and whose run() gives the exit status.
 template <class Options>
@@ -29,6 +39,120 @@ CLI::App* command(CLI::App& parent, const char* name, const char* description, i
   return app;
 }
 
+void add_json(CLI::App* app, bool& json) { app->add_flag("--json", json, "JSON on standard output, and nothing else"); }
+
+void add_json(CLI::App* app, Output& format) {
+  app->add_flag_callback("--json", [&format] { format = Output::kJson; }, "JSON on standard output, and nothing else");
+}
+
+// --- images -----------------------------------------------------------------------------------------------------------
+
+void add_build(CLI::App& gateway, int& status) {
+  std::shared_ptr<BuildOptions> o;
+  CLI::App* const app =
+      command(gateway, "build", "make an enclave image from a spec and print its measurements", status, o, run_build);
+  app->add_option("SPEC", o->spec, "the image's spec (TOML)")->required();
+  app->add_option("-o,--output", o->output, "the image to write")->type_name("IMAGE.eif")->required();
+  app->add_option("--runtime", o->runtime, "gateway-enclave, when it is not the installed one")->type_name("FILE");
+  app->add_option("--cache", o->cache, "where packages are kept between builds")->type_name("FOLDER");
+  auto* const all = app->add_flag_callback("--update-lock", [o] { o->lock = LockUse::kUpdateAll; },
+                                           "resolve every package anew and write the lock file");
+  app->add_flag_callback("--update-lock-inputs", [o] { o->lock = LockUse::kUpdateInputs; },
+                         "keep the packages; lock changed files, runtime and kernel")
+      ->excludes(all);
+  add_json(app, o->format);
+  app->footer(
+      "Examples:\n"
+      "  gateway build examples/assistant/image.toml -o assistant.eif\n"
+      "  gateway build image.toml -o image.eif --update-lock\n"
+      "The same lock gives the same bytes on every machine. " + std::string(kExitStatus));
+}
+
+struct InspectOptions {
+  std::string what;
+  InspectImageOptions image;
+  bool json = false;
+};
+
+// A name that contains '/' or names an existing file is an image; otherwise it is an enclave.
+int run_inspect(const InspectOptions& options) {
+  std::error_code ignored;
+  const bool file = options.what.find('/') != std::string::npos || options.what.ends_with(".eif") ||
+                    std::filesystem::exists(options.what, ignored);
+  if (!file) return run_inspect_enclave({.name = options.what, .json = options.json});
+  InspectImageOptions image = options.image;
+  image.image = options.what;
+  image.format = options.json ? Output::kJson : Output::kText;
+  return run_inspect_image(image);
+}
+
+void add_inspect(CLI::App& gateway, int& status) {
+  std::shared_ptr<InspectOptions> o;
+  CLI::App* const app = command(gateway, "inspect", "what is in an image, or what the host knows of an enclave", status,
+                                o, run_inspect);
+  app->add_option("WHAT", o->what, "IMAGE.eif, or an enclave's name")->required();
+  auto* const snp = app->add_flag("--snp", o->image.snp, "also compute the SEV-SNP launch digest");
+  app->add_option("--ovmf", o->image.ovmf, "the firmware that SNP starts with")->type_name("FILE")->needs(snp);
+  app->add_option("--vcpus", o->image.vcpus, "virtual processors")->type_name("N")->needs(snp);
+  app->add_option("--vcpu-type", o->image.vcpu_type, "their model")->type_name("T")->needs(snp);
+  add_json(app, o->json);
+  app->footer("Examples:\n  gateway inspect assistant.eif\n  gateway inspect assistant --json");
+}
+
+// --- enclaves ---------------------------------------------------------------------------------------------------------
+
+void add_run(CLI::App& gateway, int& status) {
+  std::shared_ptr<RunOptions> o;
+  CLI::App* const app =
+      command(gateway, "run", "start an enclave from an image and wait until it is ready", status, o, run_run);
+  app->add_option("IMAGE", o->image, "the image")->required();
+  app->add_option("--name", o->name, "what it is called on this host")->type_name("NAME")->required();
+  app->add_option("--config", o->config, "the deployment's configuration; without it one is made")->type_name("FILE");
+  app->add_option("--tokens", o->tokens, "a signed token list, with --config")->type_name("FILE");
+  app->add_option("--platform", o->platform, "local, nitro or snp (default local)")->type_name("NAME");
+  app->add_option("--listen", o->listen, "where clients connect (default 127.0.0.1:0, a free port)")
+      ->type_name("HOST:PORT");
+  add_json(app, o->json);
+  app->footer(
+      "Examples:\n"
+      "  gateway run assistant.eif --name assistant\n"
+      "  gateway run assistant.eif --name assistant --config deployment.toml --listen 0.0.0.0:8443\n"
+      "Without --config an access key and one token are made and kept with mode 0600.");
+}
+
+void add_ps(CLI::App& gateway, int& status) {
+  std::shared_ptr<PsOptions> o;
+  CLI::App* const app = command(gateway, "ps", "the enclaves of this host", status, o, run_ps);
+  app->add_flag("-a,--all", o->all, "also those that were stopped");
+  add_json(app, o->json);
+  app->footer("Example:\n  gateway ps --all");
+}
+
+void add_logs(CLI::App& gateway, int& status) {
+  std::shared_ptr<LogsOptions> o;
+  CLI::App* const app = command(gateway, "logs", "what the workload printed, over an attested connection", status, o,
+                                run_logs);
+  app->add_option("NAME", o->name, "the enclave")->required();
+  app->add_flag("--events", o->events, "the events that the host may see; needs no token");
+  app->add_flag("-f,--follow", o->follow, "go on until it ends");
+  app->add_option("--policy", o->policy, "what is accepted; else what `gateway run` printed")->type_name("FILE");
+  app->add_option("--token-file", o->token_file, "a token with the right `logs`; else the one of `gateway run`")
+      ->type_name("FILE");
+  add_json(app, o->json);
+  app->footer("Examples:\n  gateway logs assistant --follow\n  gateway logs assistant --events");
+}
+
+void add_stop(CLI::App& gateway, int& status) {
+  std::shared_ptr<StopOptions> o;
+  CLI::App* const app = command(gateway, "stop", "ask the workload to end, wait, insist", status, o, run_stop);
+  app->add_option("NAME", o->names, "the enclaves")->required();
+  app->add_option("--grace", o->grace, "how long the workload may take (default 10s)")->type_name("DURATION");
+  add_json(app, o->json);
+  app->footer("Example:\n  gateway stop assistant --grace 30s");
+}
+
+// --- clients ----------------------------------------------------------------------------------------------------------
+
 void add_verify(CLI::App& gateway, int& status) {
   std::shared_ptr<VerifyOptions> o;
   CLI::App* const app = command(gateway, "verify", "check evidence in a file, or a live enclave, under a policy", status,
@@ -37,20 +161,19 @@ void add_verify(CLI::App& gateway, int& status) {
   app->add_option("--policy", o->policy, "what is accepted (TOML)")->type_name("FILE");
   app->add_flag("--authenticate-only", o->authenticate_only, "stop after authenticity; nothing is appraised");
   app->add_option("--platform", o->platform, "auto, nitro, local, snp, tdx or sgx")->type_name("NAME");
-  app->add_option("--collateral", o->collateral, "certificates, CRLs, TCB data: files or folders")->type_name("PATH");
+  app->add_option("--collateral", o->collateral, "certificates, CRLs, TCB data: files or folders")->type_name("PATH")->allow_extra_args(false);
   app->add_option("--at", o->at, "judge as of this time (default: now)")->type_name("RFC3339");
   app->add_option("--nonce", o->nonce, "the nonce that the document must carry")->type_name("HEX");
   app->add_option("--report-data", o->report_data, "the report data that it must carry")->type_name("HEX");
-  app->add_option("--root", o->roots, "a further trust anchor, for platform local alone")->type_name("FILE");
-  app->add_flag("--json", o->json, "one JSON object on standard output");
+  app->add_option("--root", o->roots, "a further trust anchor, for platform local alone")->type_name("FILE")->allow_extra_args(false);
+  add_json(app, o->json);
   app->add_flag("--ear", o->ear, "a signed EAR token on standard output");
   app->add_option("--ear-key", o->ear_key, "the key that signs it (PEM)")->type_name("FILE");
   app->footer(
       "Examples:\n"
       "  gateway verify document.cbor --authenticate-only\n"
       "  gateway verify document.cbor --policy policy.toml --at 2026-01-31T12:00:00Z --json\n"
-      "  gateway verify enclave.example:8443 --policy policy.toml\n"
-      "Exit status: 0 affirmed, 1 refused, 2 usage, 3 undecided, 4 a fault of ours.");
+      "  gateway verify enclave.example:8443 --policy policy.toml\n" + std::string(kExitStatus));
 }
 
 void add_connect(CLI::App& gateway, int& status) {
@@ -58,109 +181,203 @@ void add_connect(CLI::App& gateway, int& status) {
   CLI::App* const app = command(gateway, "connect", "verify an enclave, then offer its API on a plain local port",
                                 status, o, run_connect);
   app->add_option("ENDPOINT", o->endpoint, "HOST:PORT, or an enclave's name on this host")->required();
-  app->add_option("--policy", o->policy, "what is accepted (TOML)")->type_name("FILE")->required();
+  app->add_option("--policy", o->policy, "what is accepted (TOML)")->type_name("FILE");
   app->add_option("--listen", o->listen, "local address (default 127.0.0.1:0, a free port)")->type_name("HOST:PORT");
-  app->add_option("--root", o->roots, "a local root's certificate; not needed when the document carries it")
+  app->add_option("--root", o->roots, "a local root's certificate->allow_extra_args(false); not needed when the document carries it")
       ->type_name("FILE");
-  app->add_option("--collateral", o->collateral, "certificates, CRLs, TCB data: files or folders")->type_name("PATH");
+  app->add_option("--collateral", o->collateral, "certificates, CRLs, TCB data: files or folders")->type_name("PATH")->allow_extra_args(false);
   app->add_option("--token-file", o->token_file, "a token to add to requests that carry none")->type_name("FILE");
-  app->add_flag("--json", o->json, "one JSON object with the address and the verdict on standard output");
+  auto* const release = app->add_option("--release", o->release, "a signed release instead of a policy")
+                            ->type_name("FILE");
+  app->add_option("--release-key", o->release_key, "the maintainer's public key")->type_name("FILE")->needs(release);
+  app->add_option("--release-floor", o->release_floor, "the lowest version to accept")->type_name("VERSION")
+      ->needs(release);
+  app->add_option("--config", o->config, "the deployment's configuration")->type_name("sha384:HEX")->needs(release);
+  app->add_option("--root-digest", o->root_digest, "the local root, for platform local")->type_name("sha256:HEX")
+      ->needs(release);
+  add_json(app, o->json);
   app->footer(
       "Examples:\n"
       "  gateway connect enclave.example:8443 --policy policy.toml --listen 127.0.0.1:8080\n"
       "  gateway connect assistant --policy policy.toml --token-file token\n"
-      "Then point any OpenAI client at http://127.0.0.1:8080/v1. Ctrl-C ends it.");
+      "Then point any OpenAI client at http://127.0.0.1:8080/v1. Ctrl-C ends it.\n" + std::string(kExitStatus));
 }
 
-void add_run(CLI::App& gateway, int& status) {
-  std::shared_ptr<RunOptions> o;
-  CLI::App* const app = command(gateway, "run", "start an enclave from an image and wait until it is ready", status, o,
-                                run_run);
-  app->add_option("IMAGE", o->image, "the .eif file that `gateway build` wrote")->required();
-  app->add_option("--name", o->name, "what to call it: a-z, 0-9, '.', '_' and '-'")->required();
-  app->add_option("--config", o->config, "the deployment's configuration (default: made here, with a fresh access key)")
-      ->type_name("FILE");
-  app->add_option("--tokens", o->tokens, "a signed token list, with --config")->type_name("FILE");
-  app->add_option("--platform", o->platform, "local, nitro or snp")->type_name("NAME");
-  app->add_option("--listen", o->listen, "where clients connect (default 127.0.0.1:0, a free port)")
-      ->type_name("HOST:PORT");
-  app->add_flag("--json", o->json, "one JSON object on standard output");
-  app->footer("Example: gateway run assistant.eif --name assistant --listen 127.0.0.1:8443 --json");
+// --- tokens, configurations, releases -----------------------------------------------------------------------------------
+
+CLI::App* token_command(CLI::App* token, const char* name, const char* description, TokenAction action, int& status,
+                        std::shared_ptr<TokenOptions>& o) {
+  CLI::App* const app = command(*token, name, description, status, o, run_token);
+  o->action = action;
+  add_json(app, o->json);
+  return app;
 }
 
-void add_build(CLI::App& gateway, int& status) {
-  struct Flags {
-    BuildOptions options;
-    bool update_lock = false;
-    bool update_inputs = false;
-    bool json = false;
-  };
-  const auto o = std::make_shared<Flags>();
-  CLI::App* const app = gateway.add_subcommand("build", "make an image, the same bytes for the same lock");
-  app->add_option("SPEC", o->options.spec, "the specification (TOML)")->required();
-  app->add_option("-o,--output", o->options.output, "the image to write")->type_name("IMAGE.eif")->required();
-  app->add_option("--runtime", o->options.runtime, "the gateway-enclave to put in")->type_name("FILE");
-  app->add_option("--cache", o->options.cache, "where downloaded packages are kept")->type_name("FOLDER");
-  CLI::Option* const all = app->add_flag("--update-lock", o->update_lock, "resolve everything anew and write the lock");
-  app->add_flag("--update-lock-inputs", o->update_inputs, "keep packages and kernel, take local inputs as they are now")
-      ->excludes(all);
-  app->add_flag("--json", o->json, "one JSON object on standard output");
-  app->final_callback([o, &status] {
-    if (o->update_lock) o->options.lock = gateway::image::LockUse::kUpdateAll;
-    if (o->update_inputs) o->options.lock = gateway::image::LockUse::kUpdateInputs;
-    o->options.format = o->json ? Output::kJson : Output::kText;
-    status = run_build(o->options);
-  });
+void add_place(CLI::App* app, TokenOptions& o) {
+  app->add_option("NAME", o.name, "an enclave that `gateway run` started");
+  app->add_option("--list", o.list, "a token list, when it is not that enclave's")->type_name("LIST");
+  app->add_option("--key", o.key, "the access key that signs it (PEM)")->type_name("KEY");
 }
 
-// A name with a slash, or of a file that is there, is an image; anything else is an enclave's name.
-bool names_a_file(const std::string& text) {
-  return text.find('/') != std::string::npos || std::filesystem::exists(text);
+void add_life(CLI::App* app, TokenOptions& o) {
+  app->add_option("--life", o.life, "how long the list holds, at most 24h (default)")->type_name("DURATION");
+  app->add_flag("--no-push", o.no_push, "do not send the new list to the enclave");
 }
 
-void add_inspect(CLI::App& gateway, int& status) {
-  struct Flags {
-    InspectImageOptions image;
-    bool json = false;
-  };
-  const auto o = std::make_shared<Flags>();
-  CLI::App* const app = gateway.add_subcommand("inspect", "what is in an image, or what the host knows of an enclave");
-  app->add_option("WHAT", o->image.image, "an .eif file, or an enclave's name")->required();
-  app->add_flag("--snp", o->image.snp, "the SEV-SNP launch digest too");
-  app->add_option("--ovmf", o->image.ovmf, "the firmware, with --snp")->type_name("FILE");
-  app->add_option("--vcpus", o->image.vcpus, "with --snp")->type_name("N");
-  app->add_option("--vcpu-type", o->image.vcpu_type, "with --snp")->type_name("TYPE");
-  app->add_flag("--json", o->json, "one JSON object on standard output");
-  app->final_callback([o, &status] {
-    if (!names_a_file(o->image.image)) {
-      status = run_inspect_enclave({o->image.image, o->json});
-      return;
-    }
-    o->image.format = o->json ? Output::kJson : Output::kText;
-    status = run_inspect_image(o->image);
-  });
+void add_entry(CLI::App* app, TokenOptions& o) {
+  app->add_option("--right", o.rights, "call, logs or metrics (default call)->allow_extra_args(false); repeatable")->type_name("RIGHT");
+  app->add_option("--requests-per-minute", o.requests_per_minute, "0: none set")->type_name("N");
+  app->add_option("--tokens-per-minute", o.tokens_per_minute, "of the model; 0: none set")->type_name("N");
 }
 
-void add_ps(CLI::App& gateway, int& status) {
-  std::shared_ptr<PsOptions> o;
-  CLI::App* const app = command(gateway, "ps", "list the enclaves of this host and what they may use", status, o, run_ps);
-  app->add_flag("-a,--all", o->all, "also those that were stopped");
-  app->add_flag("--json", o->json, "one JSON object on standard output");
+void add_token(CLI::App& gateway, int& status) {
+  CLI::App* const token = gateway.add_subcommand("token", "who may call an enclave: tokens and their signed lists");
+  token->require_subcommand(1);
+  std::shared_ptr<TokenOptions> o;
+  CLI::App* app = token_command(token, "new", "make a token", TokenAction::kNew, status, o);
+  app->add_option("-o,--output", o->output, "write it here with mode 0600, instead of printing it")->type_name("FILE");
+  app = token_command(token, "sign", "make a signed list of tokens that you have", TokenAction::kSign, status, o);
+  app->add_option("--key", o->key, "the access key (PEM)")->type_name("KEY")->required();
+  app->add_option("-o,--output", o->output, "the list to write")->type_name("LIST")->required();
+  app->add_option("--token", o->tokens, "a token's name and file->allow_extra_args(false); repeatable")->type_name("ID=FILE");
+  app->add_option("--version", o->version, "must be above that of the list in force (default 1)")->type_name("N");
+  app->add_option("--life", o->life, "how long the list holds, at most 24h (default)")->type_name("DURATION");
+  add_entry(app, *o);
+  app = token_command(token, "add", "add a token to a list", TokenAction::kAdd, status, o);
+  add_place(app, *o);
+  app->add_option("--id", o->id, "the token's name in the list")->type_name("ID")->required();
+  auto* const from = app->add_option("--token-file", o->token_file, "a token that you have")->type_name("FILE");
+  app->add_option("-o,--output", o->output, "where the new token goes, mode 0600")->type_name("FILE")->excludes(from);
+  add_entry(app, *o);
+  add_life(app, *o);
+  app = token_command(token, "remove", "take a token off a list", TokenAction::kRemove, status, o);
+  add_place(app, *o);
+  app->add_option("--id", o->id, "the token's name in the list")->type_name("ID")->required();
+  add_life(app, *o);
+  app = token_command(token, "renew", "sign the list again, for another day", TokenAction::kRenew, status, o);
+  add_place(app, *o);
+  add_life(app, *o);
+  app = token_command(token, "list", "show what a list says", TokenAction::kList, status, o);
+  add_place(app, *o);
+  app = token_command(token, "push", "send a list to the running enclave", TokenAction::kPush, status, o);
+  app->add_option("NAME", o->name, "the enclave")->required();
+  app->add_option("--list", o->list, "a list other than the stored one")->type_name("LIST");
+  token->footer(
+      "Examples:\n"
+      "  gateway token add assistant --id alice --requests-per-minute 60 -o alice.token\n"
+      "  gateway token remove assistant --id alice\n"
+      "  gateway token renew assistant\n"
+      "  gateway token sign --key access.key -o tokens.cbor --token alice=alice.token\n"
+      "Lists hold for a day at most: renew them from a timer.");
 }
 
-void add_stop(CLI::App& gateway, int& status) {
-  std::shared_ptr<StopOptions> o;
-  CLI::App* const app = command(gateway, "stop", "ask enclaves to end, wait, and insist", status, o, run_stop);
-  app->add_option("NAME", o->names, "one or more enclaves")->required();
-  app->add_option("--grace", o->grace, "how long they may take (default 10s)")->type_name("DURATION");
-  app->add_flag("--json", o->json, "one JSON object on standard output");
+CLI::App* config_command(CLI::App* config, const char* name, const char* description, ConfigAction action, int& status,
+                         std::shared_ptr<ConfigOptions>& o) {
+  CLI::App* const app = command(*config, name, description, status, o, run_config);
+  o->action = action;
+  if (action != ConfigAction::kNew) app->add_option("FILE", o->file, "the configuration (TOML)")->required();
+  add_json(app, o->json);
+  return app;
 }
 
-void add_doctor(CLI::App& gateway, int& status) {
-  std::shared_ptr<DoctorOptions> o;
-  CLI::App* const app =
-      command(gateway, "doctor", "what this host can do, and what to type where it cannot", status, o, run_doctor);
-  app->add_flag("--json", o->json, "one JSON object on standard output");
+void add_config(CLI::App& gateway, int& status) {
+  CLI::App* const config = gateway.add_subcommand("config", "a deployment's configuration, which may only narrow");
+  config->require_subcommand(1);
+  std::shared_ptr<ConfigOptions> o;
+  CLI::App* app = config_command(config, "new", "write the smallest configuration", ConfigAction::kNew, status, o);
+  auto* const have = app->add_option("--access-key", o->access_key, "a key that you have (PEM)")->type_name("FILE");
+  app->add_option("--access-key-out", o->access_key_out, "make a key and write it here, mode 0600")->type_name("FILE")
+      ->excludes(have);
+  app->add_option("-o,--output", o->output, "the configuration to write")->type_name("FILE");
+  app = config_command(config, "check", "read it as an enclave does", ConfigAction::kCheck, status, o);
+  app->add_option("--signature", o->signature, "what `config sign` wrote; must hold")->type_name("FILE");
+  config_command(config, "digest", "print what policies name", ConfigAction::kDigest, status, o);
+  app = config_command(config, "sign", "vouch for it with its access key", ConfigAction::kSign, status, o);
+  app->add_option("--key", o->key, "the access key (PEM)")->type_name("KEY")->required();
+  app->add_option("-o,--output", o->output, "the signature (default FILE.sig)")->type_name("FILE");
+  config->footer(
+      "Examples:\n"
+      "  gateway config new --access-key-out access.key -o deployment.toml\n"
+      "  gateway config digest deployment.toml\n"
+      "  gateway config sign deployment.toml --key access.key");
+}
+
+void add_release(CLI::App& gateway, int& status) {
+  CLI::App* const release = gateway.add_subcommand("release", "signed measurements of an image's versions");
+  release->require_subcommand(1);
+  std::shared_ptr<ReleaseOptions> o;
+  CLI::App* app = command(*release, "sign", "measure an image and sign what was measured", status, o, run_release);
+  o->action = ReleaseAction::kSign;
+  app->add_option("IMAGE", o->file, "the image")->required();
+  app->add_option("--key", o->key, "your private key, P-256 or P-384 (PEM)")->type_name("KEY")->required();
+  app->add_option("--name", o->name, "the image's name")->type_name("NAME")->required();
+  app->add_option("--version", o->version, "three numbers")->type_name("1.4.2")->required();
+  app->add_option("--commit", o->commit, "the source that it was built from")->type_name("HEX")->required();
+  app->add_option("--floor", o->floor, "the lowest version still to be used (default: this one)")->type_name("VERSION");
+  app->add_option("--platform", o->platforms, "nitro or local (default both)->allow_extra_args(false); repeatable")->type_name("NAME");
+  app->add_option("-o,--output", o->output, "the release to write")->type_name("FILE")->required();
+  add_json(app, o->json);
+  app = command(*release, "verify", "check a release and print a policy", status, o, run_release);
+  o->action = ReleaseAction::kVerify;
+  app->add_option("FILE", o->file, "the release")->required();
+  app->add_option("--key", o->key, "the maintainer's public key (PEM)")->type_name("PUBLIC")->required();
+  app->add_option("--floor", o->floor, "refuse versions below this one")->type_name("VERSION");
+  app->add_option("--newest", o->newest, "the newest release that you have: its floor counts")->type_name("FILE");
+  app->add_option("--config", o->config, "for the policy")->type_name("sha384:HEX");
+  app->add_option("--root", o->root, "for the policy's entry for local")->type_name("sha256:HEX");
+  app->add_option("--platform", o->platforms, "only these platforms->allow_extra_args(false); repeatable")->type_name("NAME");
+  add_json(app, o->json);
+  app = command(*release, "show", "print a release; its signature is not checked", status, o, run_release);
+  o->action = ReleaseAction::kShow;
+  app->add_option("FILE", o->file, "the release")->required();
+  add_json(app, o->json);
+  release->footer(
+      "Examples:\n"
+      "  gateway release sign assistant.eif --key release.key --name assistant --version 1.4.2 \\\n"
+      "      --commit $(git rev-parse HEAD) -o assistant.release\n"
+      "  gateway release verify assistant.release --key release.pub --config sha384:… > policy.toml");
+}
+
+// --- this machine -------------------------------------------------------------------------------------------------------
+
+struct VersionOptions {
+  bool json = false;
+};
+int run_version(const VersionOptions& options) {
+  if (options.json) print_json({{"version", GATEWAY_VERSION}});
+  else print_line("gateway " GATEWAY_VERSION);
+  return kDone;
+}
+
+void add_others(CLI::App& gateway, int& status) {
+  std::shared_ptr<DoctorOptions> doctor;
+  CLI::App* app = command(gateway, "doctor", "what this host can do, and what to type where it cannot", status, doctor,
+                          run_doctor);
+  add_json(app, doctor->json);
+  app->footer("Example:\n  gateway doctor");
+  std::shared_ptr<DemoOptions> demo;
+  app = command(gateway, "demo", "private inference end to end, and every refusal shown", status, demo, run_demo);
+  app->add_flag("--keep", demo->keep, "leave the folder with everything that was made");
+  app->footer("Example:\n  gateway demo");
+  std::shared_ptr<VersionOptions> version;
+  app = command(gateway, "version", "print the version", status, version, run_version);
+  add_json(app, version->json);
+}
+
+int usage_error(const CLI::App& gateway, const CLI::ParseError& error) {
+  std::string name = "gateway";
+  for (const auto* app = &gateway; !app->get_subcommands().empty();) {
+    app = app->get_subcommands().front();
+    name += " " + app->get_name();
+  }
+  // A word that names no command is the likelier mistake than a missing one.
+  const auto* last = &gateway;
+  while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
+  const auto words = last->remaining();
+  const bool unknown = !words.empty() && !last->get_subcommands({}).empty();
+  say(name + ": " + (unknown ? "there is no command `" + words.front() + "`" : std::string(error.what())));
+  say("  what to do: see `" + name + " --help`");
+  return kUsage;
 }
 
 }  // namespace
@@ -170,23 +387,27 @@ int main(int argc, char** argv) {
   gateway.name("gateway");
   gateway.require_subcommand(1);
   gateway.set_version_flag("--version", "gateway " GATEWAY_VERSION);
+  gateway.footer("`gateway COMMAND --help` has the flags of a command and examples.\n" + std::string(kExitStatus));
+  gateway.get_formatter()->column_width(34);
   int status = kDone;
-  add_verify(gateway, status);
-  add_connect(gateway, status);
   add_build(gateway, status);
   add_inspect(gateway, status);
   add_run(gateway, status);
   add_ps(gateway, status);
+  add_logs(gateway, status);
   add_stop(gateway, status);
-  add_doctor(gateway, status);
+  add_connect(gateway, status);
+  add_verify(gateway, status);
+  add_token(gateway, status);
+  add_config(gateway, status);
+  add_release(gateway, status);
+  add_others(gateway, status);
   try {
     gateway.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version
     return gateway.exit(success);
   } catch (const CLI::ParseError& error) {
-    say("gateway: " + std::string(error.what()));
-    say("  what to do: see `gateway --help` or `gateway COMMAND --help`");
-    return kUsage;
+    return usage_error(gateway, error);
   }
   return status;
 }

@@ -1,7 +1,9 @@
 // gateway verify HOST:PORT|NAME: the checks of `gateway connect`, without opening a port.
+#include <boost/json.hpp>
+
+#include "attestation/verification_json.h"
 #include "client/client.h"
 #include "connect.h"
-#include "terminal.h"
 #include "verify.h"
 
 namespace gateway::cli {
@@ -23,6 +25,13 @@ Status check_live(const VerifyOptions& options) {
   return {};
 }
 
+// The daemon's refusal is not one of ours, so it cannot stand in a Verification; the JSON has its id all the same.
+void print_undecided(const Reported& refusal) {
+  boost::json::object out = attestation::verification_json({});
+  out["reason"] = refusal.id;
+  print_json(out);
+}
+
 }  // namespace
 
 int run_verify_live(const VerifyOptions& options) {
@@ -30,7 +39,10 @@ int run_verify_live(const VerifyOptions& options) {
   auto request = read_verify_request(options, SystemClock());
   if (!request) return report_verify_error(options, request.error());
   const auto endpoint = resolve_endpoint(options.evidence);
-  if (!endpoint) return report_verify_error(options, endpoint.error());
+  if (!endpoint) {
+    if (options.json) print_undecided(endpoint.error());
+    return report_refusal(endpoint.error());
+  }
   client::ClientOptions client_options;
   client_options.trust = {.local_roots = request->roots, .collateral = request->collateral, .platform = request->platform};
   const auto verification = client::Client::verify(*endpoint, *request->policy, std::move(client_options));
