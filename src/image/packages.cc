@@ -165,7 +165,7 @@ std::vector<std::string> PackageCache::AptState::command(std::string program, st
 }
 
 // A folder of apt's for one suite, brought up to date; locked against other builds until it goes out of scope.
-Result<PackageCache::AptState> PackageCache::apt_state(const std::string& suite) const {
+Result<PackageCache::AptState> PackageCache::apt_state(const std::string& suite) {
   GATEWAY_ASSIGN(const std::string mirror, mirror_of(suite.ends_with("-security") ? "Debian-Security" : "Debian"));
   AptState out;
   out.folder = folder_ + "/apt/" + suite;
@@ -180,8 +180,11 @@ Result<PackageCache::AptState> PackageCache::apt_state(const std::string& suite)
   GATEWAY_TRY(write_text_file(out.folder + "/apt.conf", apt_settings(out.folder)));
   GATEWAY_TRY(write_text_file(out.folder + "/sources.list",
                               "deb [signed-by=" + std::string(kKeyring) + "] " + mirror + " " + suite + " main\n"));
-  progress_("reading Debian's index of " + suite);
-  GATEWAY_TRY(run_program(out.command("apt-get", {"-qq", "-o", "APT::Update::Error-Mode=any", "update"})));
+  if (!up_to_date_.contains(suite)) {
+    progress_("reading Debian's index of " + suite);
+    GATEWAY_TRY(run_program(out.command("apt-get", {"-qq", "-o", "APT::Update::Error-Mode=any", "update"})));
+    up_to_date_.insert(suite);
+  }
   return out;
 }
 
@@ -289,7 +292,8 @@ Status PackageCache::fetch(const std::string& suite, const std::vector<LockedPac
   if (missing.empty()) return {};
   GATEWAY_ASSIGN(const AptState apt, apt_state(suite));
   GATEWAY_TRY(check_available(apt, missing));
-  progress_("downloading " + std::to_string(missing.size()) + " packages of " + suite + ", " + megabytes(bytes));
+  progress_("downloading " + std::to_string(missing.size()) + (missing.size() == 1 ? " package of " : " packages of ") + suite +
+            ", " + megabytes(bytes));
   const std::string downloads = apt.folder + "/downloads";
   std::error_code ignored;
   for (const auto& stale : fs::directory_iterator(downloads, ignored)) fs::remove(stale.path(), ignored);

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,13 +45,14 @@ class PackageCache {
     Descriptor lock;
     std::vector<std::string> command(std::string program, std::vector<std::string> rest) const;
   };
-  Result<AptState> apt_state(const std::string& suite) const;
+  Result<AptState> apt_state(const std::string& suite);
   Status check_available(const AptState& apt, const std::vector<LockedPackage>& missing) const;
   Status take_downloads(const std::string& downloads, const std::vector<LockedPackage>& missing) const;
   Result<bool> in_cache(const LockedPackage& package) const;
 
   std::string folder_;
   Progress progress_;
+  std::set<std::string> up_to_date_;  // suites whose index this run has read
 };
 
 // Lays the packages' files into the tree, base-files first (it brings the /usr merge's links), then by name.
