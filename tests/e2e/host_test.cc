@@ -1,0 +1,375 @@
+// gatewayd, its shims and the commands that speak to it, as processes: what survives what, what is refused with which
+// id, and that nothing half-made is left behind.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "harness/json_pointer.h"
+#include "harness/raw_client.h"
+#include "harness/site.h"
+
+namespace gateway::harness {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class HostTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string lacking = what_local_lacks(); !lacking.empty()) {
+      GTEST_SKIP() << "SKIPPED: platform local cannot run here: " << lacking;
+    }
+    site_.start_daemon();
+  }
+  std::string field(const std::string& name, const std::string& pointer) const {
+    return json_at(site_.gateway({"inspect", name, "--json"}).out, pointer).value_or("");
+  }
+  bool becomes(const std::string& name, const std::string& pointer, const std::string& value) const {
+    for (int i = 0; i < 400; ++i) {
+      if (field(name, pointer) == value) return true;
+      std::this_thread::sleep_for(Milliseconds(50));
+    }
+    return false;
+  }
+  void kill_daemon() {
+    site_.daemon().send_signal(SIGKILL);
+    site_.daemon().wait(Milliseconds(5'000));
+    fs::remove(site_.state() + "/gatewayd.sock");
+  }
+  std::size_t entries_in(const std::string& folder) const {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& entry : fs::directory_iterator(site_.state() + "/" + folder)) ++count;
+    return count;
+  }
+  Site site_;
+};
+
+// Built once; a test that changes it works on a copy.
+const std::string& echo_image() {
+  static const Site builder;
+  static const std::string image = builder.build_echo({});
+  return image;
+}
+
+pid_t pid_from(const std::string& text) { return static_cast<pid_t>(std::atol(text.c_str())); }
+
+// Alive, and no zombie that only waits to be reaped.
+bool lives(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  if (!std::getline(status, line)) return false;
+  const std::size_t at = line.rfind(')');
+  return at != std::string::npos && line.size() > at + 2 && line[at + 2] != 'Z';
+}
+
+bool dies(pid_t pid) {
+  for (int i = 0; i < 200; ++i) {
+    if (!lives(pid)) return true;
+    std::this_thread::sleep_for(Milliseconds(20));
+  }
+  return false;
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+  std::ifstream list("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children");
+  std::vector<pid_t> children;
+  for (pid_t child = 0; list >> child;) {
+    children.push_back(child);
+    const auto below = children_of(child);
+    children.insert(children.end(), below.begin(), below.end());
+  }
+  return children;
+}
+
+std::string echo_request(const std::string& token, const std::string& body) { return post("/echo", body, token); }
+
+TEST_F(HostTest, KillingTheDaemonInterruptsNeitherEnclavesNorTheirClients) {
+  const Enclave enclave = site_.run_enclave(echo_image(), "steady");
+  const std::string enclave_pid = field("steady", "/enclave_pid");
+  const auto client = RawClient::tls(enclave.listen);
+  ASSERT_NE(client, nullptr);
+  EXPECT_EQ(client->exchange(echo_request(enclave.token, "before"), "POST").status, 200);
+
+  kill_daemon();
+  EXPECT_EQ(client->exchange(echo_request(enclave.token, "meanwhile"), "POST").status, 200);
+  EXPECT_NE(RawClient::tls(enclave.listen), nullptr) << "new clients are served without a daemon too";
+
+  site_.start_daemon();
+  EXPECT_TRUE(becomes("steady", "/state", "ready"));
+  EXPECT_EQ(field("steady", "/enclave_pid"), enclave_pid);
+  EXPECT_EQ(field("steady", "/restarts"), "0");
+  EXPECT_EQ(field("steady", "/listen"), enclave.listen);
+  EXPECT_EQ(client->exchange(echo_request(enclave.token, "after"), "POST").status, 200) << "the same connection";
+  EXPECT_EQ(site_.gateway({"stop", "steady"}).status, 0);
+  EXPECT_FALSE(port_is_open(enclave.listen));
+}
+
+TEST_F(HostTest, AnOrderlyRestartOfTheDaemonLeavesEnclavesRunning) {
+  const Enclave enclave = site_.run_enclave(echo_image(), "steady");
+  const std::string enclave_pid = field("steady", "/enclave_pid");
+  const Ended ended = site_.daemon().stop();
+  EXPECT_EQ(ended.status, 0);
+  EXPECT_TRUE(port_is_open(enclave.listen));
+  site_.start_daemon();
+  EXPECT_TRUE(becomes("steady", "/state", "ready"));
+  EXPECT_EQ(field("steady", "/enclave_pid"), enclave_pid);
+}
+
+TEST_F(HostTest, StopLeavesNoProcessAndNoPort) {
+  const Enclave enclave = site_.run_enclave(echo_image(), "brief");
+  const pid_t shim = pid_from(field("brief", "/pid"));
+  const auto family = children_of(shim);
+  EXPECT_GE(family.size(), 3U) << "bubblewrap, the runtime and the workload";
+  EXPECT_EQ(site_.gateway({"stop", "brief"}).status, 0);
+  EXPECT_TRUE(dies(shim));
+  for (const pid_t child : family) EXPECT_TRUE(dies(child)) << child;
+  EXPECT_FALSE(port_is_open(enclave.listen));
+  EXPECT_EQ(field("brief", "/state"), "stopped");
+  EXPECT_EQ(json_at(site_.gateway({"ps", "--json"}).out, "/enclaves/0/name"), std::nullopt);
+}
+
+TEST_F(HostTest, AnEnclaveThatDiesIsStartedAgainOnTheSamePort) {
+  const Enclave enclave = site_.run_enclave(echo_image(), "phoenix");
+  const std::string before = field("phoenix", "/enclave_pid");
+  ASSERT_EQ(::kill(pid_from(before), SIGKILL), 0);
+  ASSERT_TRUE(becomes("phoenix", "/restarts", "1"));
+  ASSERT_TRUE(becomes("phoenix", "/state", "ready"));
+  EXPECT_NE(field("phoenix", "/enclave_pid"), before);
+  EXPECT_EQ(field("phoenix", "/listen"), enclave.listen);
+  const auto client = RawClient::tls(enclave.listen);
+  ASSERT_NE(client, nullptr);
+  EXPECT_EQ(client->exchange(echo_request(enclave.token, "again"), "POST").status, 200);
+  EXPECT_THAT(site_.gateway({"logs", "phoenix", "--events"}).out, HasSubstr("host.enclave.ended"));
+}
+
+TEST_F(HostTest, AnEnclaveDiesWithItsShimAndIsStartedAgain) {
+  site_.run_enclave(echo_image(), "phoenix");
+  const pid_t shim = pid_from(field("phoenix", "/pid"));
+  const auto family = children_of(shim);
+  ASSERT_EQ(::kill(shim, SIGKILL), 0);
+  for (const pid_t child : family) EXPECT_TRUE(dies(child)) << child;
+  ASSERT_TRUE(becomes("phoenix", "/restarts", "1"));
+  EXPECT_TRUE(becomes("phoenix", "/state", "ready"));
+}
+
+TEST_F(HostTest, ARestartedDaemonStartsWhatDiedWithoutIt) {
+  const Enclave enclave = site_.run_enclave(echo_image(), "steady");
+  const pid_t shim = pid_from(field("steady", "/pid"));
+  kill_daemon();
+  ASSERT_EQ(::kill(shim, SIGKILL), 0);
+  ASSERT_TRUE(dies(shim));
+  site_.start_daemon();
+  EXPECT_TRUE(becomes("steady", "/state", "ready"));
+  EXPECT_EQ(field("steady", "/listen"), enclave.listen);
+}
+
+TEST_F(HostTest, ARestartedDaemonDoesNotStartWhatWasStopped) {
+  const Enclave enclave = site_.run_enclave(echo_image(), "done");
+  ASSERT_EQ(site_.gateway({"stop", "done"}).status, 0);
+  kill_daemon();
+  site_.start_daemon();
+  EXPECT_TRUE(becomes("done", "/state", "stopped"));
+  EXPECT_FALSE(port_is_open(enclave.listen));
+}
+
+TEST_F(HostTest, ADaemonKilledInTheMiddleOfAStartLeavesNothingHalfMade) {
+  const std::string image = echo_image();
+  std::thread starter([&] { (void)site_.try_run(image, "half"); });
+  for (int i = 0; i < 500 && !fs::exists(site_.state() + "/enclaves/half/spec.json"); ++i) {
+    std::this_thread::sleep_for(Milliseconds(2));
+  }
+  kill_daemon();
+  starter.join();
+  site_.start_daemon();
+  for (int i = 0; i < 100 && entries_in("enclaves") > 0; ++i) std::this_thread::sleep_for(Milliseconds(50));
+  // Either the caller was answered before the kill, and the enclave runs, or nothing of it is left.
+  const std::string state = field("half", "/state");
+  if (state.empty()) {
+    EXPECT_EQ(entries_in("enclaves"), 0U);
+  } else {
+    EXPECT_TRUE(becomes("half", "/state", "ready"));
+  }
+}
+
+TEST_F(HostTest, RefusesAPortThatIsInUseAndNamesIt) {
+  const std::string image = echo_image();
+  const Enclave first = site_.run_enclave(image, "first");
+  const Ended second = site_.try_run(image, "second", {"--listen", first.listen});
+  EXPECT_EQ(second.status, 3);
+  EXPECT_THAT(second.err, HasSubstr("host.port_in_use"));
+  EXPECT_THAT(second.err, HasSubstr(first.listen));
+  EXPECT_EQ(entries_in("enclaves"), 1U);
+  EXPECT_EQ(site_.gateway({"inspect", "second"}).status, 3);
+}
+
+TEST_F(HostTest, RefusesADamagedImageAndKeepsNothingOfIt) {
+  const std::string image = site_.file("damaged.eif");
+  fs::copy_file(echo_image(), image);
+  std::fstream file(image, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(0, std::ios::end);
+  const auto middle = static_cast<std::streamoff>(file.tellg()) / 2;
+  file.seekg(middle);
+  const char byte = static_cast<char>(file.get() ^ 1);
+  file.seekp(middle);
+  file.put(byte);
+  file.close();
+  const Ended refused = site_.try_run(image, "damaged");
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("image.eif.crc"));
+  EXPECT_TRUE(refused.out.empty());
+  EXPECT_EQ(entries_in("enclaves"), 0U);
+  EXPECT_EQ(entries_in("images"), 0U);
+  EXPECT_FALSE(fs::exists(site_.state() + "/deployments/damaged"));
+}
+
+TEST_F(HostTest, RefusesWhatIsNoImage) {
+  const Ended missing = site_.try_run(site_.file("absent.eif"), "x");
+  EXPECT_EQ(missing.status, 3);
+  EXPECT_THAT(missing.err, HasSubstr("run.image"));
+  const Ended text = site_.try_run(site_.write("note.txt", "not an image"), "x");
+  EXPECT_EQ(text.status, 1);
+  EXPECT_THAT(text.err, HasSubstr("image.eif."));
+  const Ended folder = site_.try_run(site_.state(), "x");
+  EXPECT_NE(folder.status, 0);
+  EXPECT_THAT(folder.err, HasSubstr("host.image.file"));
+}
+
+TEST_F(HostTest, RefusesANameThatIsTakenUntilItIsFree) {
+  const std::string image = echo_image();
+  const Enclave first = site_.run_enclave(image, "only");
+  const Ended second = site_.try_run(image, "only");
+  EXPECT_NE(second.status, 0);
+  EXPECT_THAT(second.err, HasSubstr("host.name_in_use"));
+  const auto client = RawClient::tls(first.listen);
+  ASSERT_NE(client, nullptr);
+  EXPECT_EQ(client->exchange(echo_request(first.token, "still mine"), "POST").status, 200)
+      << "a refused run must not touch the token of the one that runs";
+  ASSERT_EQ(site_.gateway({"stop", "only"}).status, 0);
+  EXPECT_EQ(site_.try_run(image, "only").status, 0);
+}
+
+TEST_F(HostTest, RefusesNamesThatAreNoNames) {
+  const std::string image = echo_image();
+  for (const char* name : {"", "../up", "UPPER", "-dash", "a b", "a/b"}) {
+    const Ended refused = site_.try_run(image, name);
+    EXPECT_EQ(refused.status, 2) << name;
+  }
+}
+
+TEST_F(HostTest, RefusesPlatformsThatThisHostIsNot) {
+  const std::string image = echo_image();
+  for (const char* platform : {"nitro", "snp", "moon"}) {
+    const Ended refused = site_.try_run(image, "far", {"--platform", platform});
+    EXPECT_EQ(refused.status, 3) << platform;
+    EXPECT_THAT(refused.err, HasSubstr("host.platform_unavailable"));
+  }
+  EXPECT_EQ(entries_in("enclaves"), 0U);
+}
+
+TEST_F(HostTest, RefusesAConfigurationThatWidensTheImageWithTheEnclavesOwnReason) {
+  const std::string image = echo_image();
+  ASSERT_EQ(site_.gateway({"config", "new", "--access-key-out", site_.file("key.pem"), "-o", site_.file("wide.toml")}).status, 0);
+  std::ofstream(site_.file("wide.toml"), std::ios::app) << "\n[ingress]\npaths = [\"/echo\", \"/admin\"]\n";
+  const Ended refused = site_.try_run(image, "wide", {"--config", site_.file("wide.toml")});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("config."));
+  EXPECT_EQ(entries_in("enclaves"), 0U);
+}
+
+TEST_F(HostTest, RefusesWhenThereIsNoRoomWithTheNumbers) {
+  const std::string spec = site_.write(
+      "vast.toml",
+      "[image]\nname = \"vast\"\nkernel = \"none\"\n[[rootfs.files]]\nfrom = \"" + program("gateway_echo_workload") +
+          "\"\nto = \"/usr/bin/echo\"\nmode = \"0755\"\n[workload]\nargv = [\"/usr/bin/echo\"]\n[ingress]\nsocket = "
+          "\"/run/gateway/app.sock\"\npaths = [\"/echo\"]\n[resources]\nmemory = \"4000GiB\"\ncpus = 1\n");
+  const Ended built = site_.gateway({"build", spec, "-o", site_.file("vast.eif"), "--runtime", program("gateway-enclave")},
+                                    Milliseconds(60'000));
+  ASSERT_EQ(built.status, 0) << built.err;
+  const Ended refused = site_.try_run(site_.file("vast.eif"), "vast");
+  EXPECT_EQ(refused.status, 3);
+  EXPECT_THAT(refused.err, HasSubstr("host.no_room"));
+  EXPECT_THAT(refused.err, HasSubstr("4000 GiB"));
+  EXPECT_EQ(entries_in("enclaves"), 0U);
+}
+
+TEST_F(HostTest, RefusesASecondDaemonOnTheSameState) {
+  Launch second = site_.launch({});
+  second.argv = {program("gatewayd")};
+  const Ended ended = run(second, Milliseconds(10'000));
+  EXPECT_EQ(ended.status, 3);
+  EXPECT_THAT(ended.err, HasSubstr("gatewayd.running"));
+  EXPECT_EQ(site_.gateway({"ps"}).status, 0) << "the first one goes on";
+}
+
+TEST_F(HostTest, RefusesAConfigurationFileWithAnUnknownKey) {
+  Launch daemon = site_.launch({});
+  daemon.argv = {program("gatewayd"), "--config", site_.write("gatewayd.toml", "state_dri = \"/tmp\"\n")};
+  const Ended ended = run(daemon, Milliseconds(10'000));
+  EXPECT_EQ(ended.status, 2);
+  EXPECT_THAT(ended.err, HasSubstr("toml.unknown_key"));
+}
+
+TEST_F(HostTest, StartsSeveralEnclavesOfOneImageAtOnce) {
+  const std::string image = echo_image();
+  std::array<Ended, 3> started;
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < started.size(); ++i) {
+    threads.emplace_back([&, i] { started[i] = site_.try_run(image, "twin" + std::to_string(i)); });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& one : started) EXPECT_EQ(one.status, 0) << one.err;
+  EXPECT_EQ(entries_in("images"), 1U) << "the image is stored once";
+}
+
+TEST_F(HostTest, MendsAStoredImageThatWasDamaged) {
+  const std::string image = echo_image();
+  site_.run_enclave(image, "first");
+  ASSERT_EQ(site_.gateway({"stop", "first"}).status, 0);
+  for (const auto& entry : fs::directory_iterator(site_.state() + "/images")) {
+    const std::string init = entry.path() / "tree/init";
+    ::chmod((entry.path() / "tree").c_str(), 0755);
+    fs::remove(init);
+    std::ofstream(init) << "#!/bin/sh\n";
+  }
+  site_.run_enclave(image, "second");
+}
+
+TEST_F(HostTest, KeepsTheCallersSecretsFromTheDaemon) {
+  const Enclave enclave = site_.run_enclave(echo_image(), "quiet");
+  ASSERT_FALSE(enclave.token.empty());
+  for (const auto& entry : fs::recursive_directory_iterator(site_.state())) {
+    if (!entry.is_regular_file() || entry.path().native().find("/deployments/") != std::string::npos) continue;
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string content((std::istreambuf_iterator<char>(file)), {});
+    EXPECT_EQ(content.find(enclave.token), std::string::npos) << entry.path();
+  }
+  struct stat token {};
+  ASSERT_EQ(::stat((site_.state() + "/deployments/quiet/token").c_str(), &token), 0);
+  EXPECT_EQ(token.st_mode & 0777U, 0600U);
+  struct stat key {};
+  ASSERT_EQ(::stat((site_.state() + "/deployments/quiet/access-key.pem").c_str(), &key), 0);
+  EXPECT_EQ(key.st_mode & 0777U, 0600U);
+}
+
+TEST_F(HostTest, SaysWhatIsEnforcedAndNothingElse) {
+  site_.run_enclave(echo_image(), "honest");
+  const std::string limit = field("honest", "/memory/limit");
+  const std::string shown = site_.gateway({"ps"}).out;
+  if (limit == "null") {
+    EXPECT_THAT(shown, HasSubstr("none ("));
+  } else {
+    EXPECT_EQ(limit, "268435456");
+    EXPECT_THAT(shown, HasSubstr("256 MiB"));
+  }
+}
+
+}  // namespace
+}  // namespace gateway::harness
