@@ -113,6 +113,7 @@ Result<Bytes> aead_open(AeadAlgorithm algorithm, const Secret& key, ByteView non
   const auto refused = [] {
     return fail(ErrorCode::kNotAuthentic, "crypto.aead.open", "the ciphertext is not what was sealed");
   };
+  const ErrorScope scope;
   if (ciphertext.size() < kAeadTagSize) return refused();
   const ByteView text = ciphertext.first(ciphertext.size() - kAeadTagSize);
   Bytes tag = to_bytes(ciphertext.last(kAeadTagSize));

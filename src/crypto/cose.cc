@@ -16,59 +16,64 @@ std::unexpected<Error> unsupported(std::string_view detail) {
   return fail(ErrorCode::kUnsupported, "cose.algorithm", std::string(detail));
 }
 
-// The protected header: alg, which must be known; other parameters may be there, but none may be critical, because
-// none is understood here (RFC 9052 §3.1).
-Result<CoseAlgorithm> parse_protected(ByteView bytes) {
-  const auto bad = [] {
-    return fail(ErrorCode::kMalformed, "cose.header", "the protected header is not a map with an algorithm");
-  };
-  auto opened = codec::CborReader::open(bytes, {.bytes = kMaxProtectedHeader, .depth = 4, .items = 64},
-                                        codec::CborProfile::kGeneral);
-  if (!opened) return bad();
-  codec::CborReader& reader = *opened;
-  if (!reader.map()) return bad();
-  std::optional<std::int64_t> algorithm;
-  while (const auto type = reader.peek()) {
-    const bool integer = type == codec::CborType::kUnsigned || type == codec::CborType::kNegative;
-    std::int64_t label = 0;
-    if (integer) {
-      const auto read = reader.integer();
-      if (!read) return bad();
-      label = *read;
-    } else if (!reader.text()) {
-      return bad();
-    }
-    if (integer && label == kHeaderCrit) {
-      return fail(ErrorCode::kMalformed, "cose.header", "a header parameter is critical and not known here");
-    }
-    if (integer && label == kHeaderAlg) {
-      const auto value = reader.integer();
-      if (!value) return unsupported("the algorithm is not one of ES256, ES384 and ES512");
-      algorithm = *value;
-    } else if (!reader.skip()) {
-      return bad();
-    }
-  }
-  if (!algorithm) return bad();
-  switch (static_cast<CoseAlgorithm>(*algorithm)) {
-    case CoseAlgorithm::kEs256:
-    case CoseAlgorithm::kEs384:
-    case CoseAlgorithm::kEs512: return static_cast<CoseAlgorithm>(*algorithm);
-  }
-  return unsupported("the algorithm is not one of ES256, ES384 and ES512");
+std::unexpected<Error> bad_header(std::string_view detail) {
+  return fail(ErrorCode::kMalformed, "cose.header", std::string(detail));
 }
 
-// An unprotected header is anybody's to change, so nothing in it is used; it must only be a map without crit.
-Status check_unprotected(codec::CborReader& reader) {
-  if (!reader.map()) return bad_structure("the unprotected header is not a map");
+// The parameters of one header that matter here. Others may be there and are passed over, but none may be critical,
+// because none is understood (RFC 9052 §3.1). An algorithm that is a text or no 64-bit integer is none of ours.
+struct Header {
+  bool has_algorithm = false;
+  std::optional<std::int64_t> algorithm;
+};
+
+Result<Header> read_header(codec::CborReader& reader) {
+  if (!reader.map()) return bad_header("expected a header that is a map");
+  Header header;
   while (const auto type = reader.peek()) {
-    const bool critical = type == codec::CborType::kUnsigned && reader.unsigned_integer().value_or(0) == kHeaderCrit;
-    if (critical) return fail(ErrorCode::kMalformed, "cose.header", "crit belongs into the protected header");
-    if (type != codec::CborType::kUnsigned && !reader.skip()) return bad_structure("a header parameter is missing");
-    if (!reader.skip()) return bad_structure("a header parameter has no value");
+    const bool integer = type == codec::CborType::kUnsigned || type == codec::CborType::kNegative;
+    if (!integer && type != codec::CborType::kText) return bad_header("expected header labels to be integers or texts");
+    const auto label = integer ? reader.integer() : Result<std::int64_t>(0);
+    if (!label || !integer) {
+      GATEWAY_TRY(reader.skip());
+    }
+    if (label && *label == kHeaderCrit) return bad_header("a header parameter is critical and not known here");
+    if (label && *label == kHeaderAlg) {
+      header.has_algorithm = true;
+      if (const auto value = reader.integer()) {
+        header.algorithm = *value;
+        continue;
+      }
+    }
+    GATEWAY_TRY(reader.skip());
   }
-  if (!reader.end()) return bad_structure("the unprotected header does not end");
-  return {};
+  GATEWAY_TRY(reader.end());
+  return header;
+}
+
+// A zero-length string and an empty map mean the same (RFC 9052 §3).
+Result<Header> read_protected(ByteView bytes) {
+  if (bytes.empty()) return Header{};
+  auto reader = codec::CborReader::open(bytes, {.bytes = kMaxProtectedHeader, .depth = 4, .items = 64},
+                                        codec::CborProfile::kGeneral);
+  if (!reader) return bad_header("expected a protected header that is a CBOR map");
+  return read_header(*reader);
+}
+
+// The algorithm belongs into the protected header; from the unprotected one it is taken where that has none. Changing
+// it there gains nothing: the key decides what verifies, and the three algorithms differ in their hash alone.
+Result<CoseAlgorithm> choose_algorithm(const Header& protected_header, const Header& unprotected_header) {
+  if (protected_header.has_algorithm && unprotected_header.has_algorithm) {
+    return bad_header("the algorithm is in both headers");
+  }
+  if (!protected_header.has_algorithm && !unprotected_header.has_algorithm) {
+    return bad_header("expected an algorithm in the protected header, found none");
+  }
+  const auto found = protected_header.has_algorithm ? protected_header.algorithm : unprotected_header.algorithm;
+  for (const auto known : {CoseAlgorithm::kEs256, CoseAlgorithm::kEs384, CoseAlgorithm::kEs512}) {
+    if (found == static_cast<std::int64_t>(known)) return known;
+  }
+  return unsupported("expected ES256, ES384 or ES512, found another algorithm");
 }
 
 HashAlgorithm hash_of(CoseAlgorithm algorithm) {
@@ -93,6 +98,8 @@ bool curve_allowed(CoseAlgorithm algorithm, KeyType key) {
 
 // RFC 9052 §4.4: ["Signature1", body_protected, external_aad, payload].
 Bytes sig_structure(ByteView protected_header, ByteView external_aad, ByteView payload) {
+  constexpr ByteArray<1> kEmptyMap{{0xa0}};
+  if (equal(protected_header, kEmptyMap)) protected_header = {};
   codec::CborWriter writer;
   writer.array(4).text("Signature1").bytes(protected_header).bytes(external_aad).bytes(payload);
   return std::move(writer).take();
@@ -106,19 +113,19 @@ Result<CoseSign1> parse_cose_sign1(ByteView input, const codec::CborLimits& limi
     GATEWAY_ASSIGN(const std::uint64_t tag, reader.tag());
     if (tag != kTagSign1) return bad_structure("the tag is not COSE_Sign1's");
   }
-  const auto count = reader.array();
-  if (!count || (*count && **count != 4)) return bad_structure("not an array of four");
+  if (!reader.array_of(4)) return bad_structure("not an array of four");
   CoseSign1 message;
   const auto protected_header = reader.bytes();
   if (!protected_header) return bad_structure("the protected header is not a byte string");
   message.protected_header = *protected_header;
-  GATEWAY_TRY(check_unprotected(reader));
+  GATEWAY_ASSIGN(const Header unprotected_header, read_header(reader));
   const auto payload = reader.bytes();
   const auto signature = payload ? reader.bytes() : payload;
   if (!payload || !signature || !reader.end()) return bad_structure("payload or signature is not a byte string");
   message.payload = *payload;
   message.signature = *signature;
-  GATEWAY_ASSIGN(message.algorithm, parse_protected(message.protected_header));
+  GATEWAY_ASSIGN(const Header authenticated_header, read_protected(message.protected_header));
+  GATEWAY_ASSIGN(message.algorithm, choose_algorithm(authenticated_header, unprotected_header));
   return message;
 }
 

@@ -73,6 +73,7 @@ UniqueKey x25519_public(ByteView key) {
 
 // DH of §4.1; an all-zero result (a point of small order) is refused by OpenSSL, as RFC 9180 §7.1.4 demands.
 Result<Secret> diffie_hellman(const UniqueKey& own, const UniqueKey& peer, ErrorId id) {
+  const ErrorScope scope;
   Secret out(kSharedSecret);
   std::size_t size = out.size();
   const UniqueKeyContext context(own == nullptr ? nullptr : EVP_PKEY_CTX_new(own.get(), nullptr));

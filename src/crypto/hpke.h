@@ -1,4 +1,8 @@
-// HPKE base mode (RFC 9180): DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and the three AEADs.
+// HPKE base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and the three AEADs.
+//
+// Input:  enc, public keys and ciphertexts are untrusted.
+// Bounds: 2^64 - 1 messages a context.
+// Spec:   RFC 9180; RFC 9458 §3.1 for the key configuration.
 // Errors: kMalformed hpke.public_key, hpke.enc; kNotAuthentic hpke.open; kLimitExceeded hpke.sequence
 #pragma once
 
@@ -27,6 +31,7 @@ class HpkeContext {
 
  private:
   friend struct HpkeSetup;
+  friend struct HpkeTestPeer;  // sets the sequence number near its end
   HpkeContext() = default;
   HpkeSuite suite_;
   Secret key_;

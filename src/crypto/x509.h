@@ -74,10 +74,10 @@ struct CertificateSpec {
   PublicKey subject_key;
   TimeWindow validity;
   bool is_ca = false;
-  std::optional<std::int64_t> path_length;
-  std::vector<std::string> dns_names;
+  std::optional<std::int64_t> path_length{};
+  std::vector<std::string> dns_names{};
   struct Extension { std::string oid; Bytes value; bool critical = false; };
-  std::vector<Extension> extensions;
+  std::vector<Extension> extensions{};
 };
 // Issues a certificate (ECDSA with the hash of the key's size; keyUsage from is_ca; random 16-byte serial).
 Result<Certificate> issue_certificate(const CertificateSpec& spec, const PrivateKey& issuer_key);
