@@ -4,6 +4,9 @@
 #define TOML_MAX_NESTED_VALUES 32
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+// toml++ 3.3 asserts about its input in places (parse_key after "[ [") whose next branch reports the error properly;
+// a file must never stop the process.
+#define TOML_ASSERT(expr) static_assert(true)
 #include <toml++/toml.h>
 
 #include <algorithm>

@@ -131,6 +131,11 @@ TEST(Toml, RefusesWhatIsNotToml) {
   EXPECT_THAT(refusal("a = 1\nb =\n").detail(), HasSubstr("spec.toml:2: "));
 }
 
+// Found by fuzzing a policy: the parser's own assertions must not stop the process on a bad file.
+TEST(Toml, RefusesWhatTheParserWouldAssertAbout) {
+  for (const char* text : {"[ [a]]\nb", "[ [a]]", "[[ [a]]]"}) EXPECT_EQ(refusal(text).id(), "toml.syntax") << text;
+}
+
 TEST(Toml, RefusesDatesBecauseNoFileOfOursHasAny) {
   EXPECT_EQ(refusal("a = 1\nwhen = 2026-01-02T03:04:05Z\n").id(), "toml.wrong_type");
   EXPECT_THAT(refusal("a = 1\nwhen = 2026-01-02\n").detail(), HasSubstr("spec.toml:2: "));
