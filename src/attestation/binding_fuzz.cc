@@ -15,8 +15,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   if (const auto session = parse_session(input)) same(encode_session(*session));
   if (const auto response = parse_response(input)) {
     same(encode_response(*response));
-    if (const auto quote = parse_quote(response->q)) {
-      if (verify_session(response->s, response->signature, quote->k, SessionFacts{})) std::abort();  // zero exporter
+    const auto quote = parse_quote(response->q);
+    const auto session = parse_session(response->s);
+    if (quote && session) {
+      // Facts that differ from the statement in one byte are never accepted, whoever signed.
+      SessionFacts facts{session->role, session->nonce, session->exporter, session->server_spki};
+      facts.exporter[0] ^= 1U;
+      if (verify_session(response->s, response->signature, quote->k, facts)) std::abort();
     }
   }
   return 0;
