@@ -26,7 +26,8 @@ Result<crypto::PublicKey> access_key_of(const ConfigOptions& options) {
 
 int make(const ConfigOptions& options) {
   if (options.access_key.empty() == options.access_key_out.empty()) {
-    return report(Error(ErrorCode::kInvalidArgument, "config.usage", "a configuration names the key that signs token lists",
+    return report(Error(ErrorCode::kInvalidArgument, "config.usage",
+                        "a configuration names the key that signs token lists",
                         "give --access-key-out FILE for a new key, or --access-key FILE for one that you have"));
   }
   const auto key = access_key_of(options);
@@ -101,8 +102,9 @@ int sign(const ConfigOptions& options) {
   const auto key = read_private_key(options.key);
   if (!key) return report(key.error());
   if (!equal(key->public_key().spki(), config->parsed.access_key.spki())) {
-    return report(Error(ErrorCode::kInvalidArgument, "config.key", options.key + " is not the access key that " +
-                        options.file + " names", "sign with the key whose public half is its access_key"));
+    return report(Error(ErrorCode::kInvalidArgument, "config.key",
+                        options.key + " is not the access key that " + options.file + " names",
+                        "sign with the key whose public half is its access_key"));
   }
   const auto signature = client::sign_config(config->bytes, *key);
   if (!signature) return report(signature.error());

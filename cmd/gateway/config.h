@@ -1,5 +1,5 @@
-// gateway config: what a deployment hands to an enclave beside its image (channel/deployment.h). It may only narrow what
-// the image allows; its digest is part of the evidence, and policies name it.
+// gateway config: what a deployment hands to an enclave beside its image (channel/deployment.h). It may only narrow
+// what the image allows; its digest is part of the evidence, and policies name it.
 //
 //   gateway config new [--access-key FILE | --access-key-out FILE] [-o FILE]
 //   gateway config check FILE [--signature FILE]

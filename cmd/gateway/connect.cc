@@ -76,7 +76,8 @@ int refuse(const ConnectOptions& options, const std::string& endpoint, const cli
   return status;
 }
 
-int serve(const ConnectOptions& options, const std::string& endpoint_text, VerifyRequest request, Secret authorization) {
+int serve(const ConnectOptions& options, const std::string& endpoint_text, VerifyRequest request,
+          Secret authorization) {
   auto endpoint = client::Endpoint::parse(endpoint_text);
   if (!endpoint) return report(endpoint.error());
   auto listen = net::Address::parse_host_port(options.listen);
@@ -85,7 +86,8 @@ int serve(const ConnectOptions& options, const std::string& endpoint_text, Verif
   if (!context) return report(context.error());
   const client::SystemTrustClock clock;
   client::Verifier verifier(std::move(*request.policy),
-                            {.local_roots = std::move(request.roots), .collateral = std::move(request.collateral)}, clock);
+                            {.local_roots = std::move(request.roots), .collateral = std::move(request.collateral)},
+                            clock);
   client::ProxyOptions proxy_options;
   proxy_options.listen = std::move(*listen);
   proxy_options.authorization = std::move(authorization);
@@ -125,7 +127,8 @@ Result<VerifyRequest> read_trust(const ConnectOptions& options) {
   release.config = options.config;
   release.root = options.root_digest;
   if (release.config.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "connect.usage", "a release says nothing of the deployment's configuration",
+    return fail(ErrorCode::kInvalidArgument, "connect.usage",
+                "a release says nothing of the deployment's configuration",
                 "give --config sha384:…, which `gateway run` and `gateway config digest` print");
   }
   GATEWAY_ASSIGN(const std::string policy, policy_of_release(release));

@@ -31,7 +31,8 @@ struct ConnectOptions {
 // Runs until SIGINT or SIGTERM. Returns the exit status.
 int run_connect(const ConnectOptions& options);
 
-// The address of what people name: HOST:PORT and URLs as they are, anything else asked of gatewayd as an enclave's name.
+// The address of what people name: HOST:PORT and URLs as they are, anything else asked of gatewayd as an enclave's
+// name.
 Outcome<std::string> resolve_endpoint(const std::string& text);
 
 }  // namespace gateway::cli

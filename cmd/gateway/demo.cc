@@ -35,8 +35,8 @@ int run_demo(const DemoOptions& options) {
                         "install the whole package, or run ./dev demo in a clone"));
   }
   const char* const old = std::getenv("PATH");
-  const std::string path = folder.string() + ":" + (folder / "../sbin").lexically_normal().string() + ":" +
-                           (old ? old : "/usr/bin:/bin");
+  const std::string path =
+      folder.string() + ":" + (folder / "../sbin").lexically_normal().string() + ":" + (old ? old : "/usr/bin:/bin");
   ::setenv("PATH", path.c_str(), 1);
   std::string text = script.string();
   std::string keep = "--keep";

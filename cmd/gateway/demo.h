@@ -1,5 +1,5 @@
-// gateway demo: private inference end to end on this machine, and every refusal shown. Runs the script that is installed
-// with the examples; each of its steps is an ordinary command.
+// gateway demo: private inference end to end on this machine, and every refusal shown. Runs the script that is
+// installed with the examples; each of its steps is an ordinary command.
 //
 //   gateway demo [--keep]
 #pragma once

@@ -11,8 +11,9 @@ namespace {
 constexpr std::size_t kMaxKeyFile = 64UZ * 1024;
 
 std::unexpected<Error> bad_key(const std::string& path, const char* what) {
-  return fail(ErrorCode::kInvalidArgument, "key.file", path + " does not hold " + what + " in PEM",
-              "make one: openssl ecparam -name prime256v1 -genkey -noout -out FILE   (its public half: openssl ec -pubout)");
+  return fail(
+      ErrorCode::kInvalidArgument, "key.file", path + " does not hold " + what + " in PEM",
+      "make one: openssl ecparam -name prime256v1 -genkey -noout -out FILE   (its public half: openssl ec -pubout)");
 }
 
 }  // namespace
@@ -34,7 +35,8 @@ Result<crypto::PublicKey> read_public_key(const std::string& path) {
 
 Status write_new_file(const std::string& path, ByteView content, unsigned mode) {
   if (::access(path.c_str(), F_OK) == 0) {
-    return fail(ErrorCode::kInvalidArgument, "file.exists", path + " exists already", "choose another name, or remove it");
+    return fail(ErrorCode::kInvalidArgument, "file.exists", path + " exists already",
+                "choose another name, or remove it");
   }
   return host::write_file(path, content, mode);
 }

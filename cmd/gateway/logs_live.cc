@@ -1,4 +1,5 @@
-// gateway logs NAME: what the workload printed, read over an attested connection with a token that has the right `logs`.
+// gateway logs NAME: what the workload printed, read over an attested connection with a token that has the right
+// `logs`.
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,8 +36,9 @@ Result<std::string> policy_of_record(const std::string& path) {
   const auto quoted = [](const std::string& word) { return "\"" + safe(word) + "\""; };
   std::string policy = "[[accept]]\nplatform = " + quoted(text_of(*run, "platform")) + "\n";
   if (const std::string root = text_of(*run, "root"); !root.empty()) policy += "root = " + quoted(root) + "\n";
-  policy += "measurements = { \"0\" = " + quoted(text_of(*measurements, "0")) + ", \"1\" = " +
-            quoted(text_of(*measurements, "1")) + ", \"2\" = " + quoted(text_of(*measurements, "2")) + " }\n";
+  policy += "measurements = { \"0\" = " + quoted(text_of(*measurements, "0")) +
+            ", \"1\" = " + quoted(text_of(*measurements, "1")) + ", \"2\" = " + quoted(text_of(*measurements, "2")) +
+            " }\n";
   return policy + "config = " + quoted(text_of(*run, "config")) + "\n";
 }
 
@@ -81,7 +83,8 @@ void print(std::string_view text, bool as_json) {
       print_json({{"line", safe(line)}});
     } else {
       std::string out(line);
-      std::ranges::replace_if(out, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }, '?');
+      std::ranges::replace_if(
+          out, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }, '?');
       print_line(out);
     }
     text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);

@@ -1,5 +1,5 @@
-// The command line of `gateway`: every flag of every command, and nothing else. What a command does is in its own pair of
-// files. CLI11 is included here alone.
+// The command line of `gateway`: every flag of every command, and nothing else. What a command does is in its own pair
+// of files. CLI11 is included here alone.
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 #include <filesystem>
@@ -45,7 +45,8 @@ void add_json(CLI::App* app, Output& format) {
   app->add_flag_callback("--json", [&format] { format = Output::kJson; }, "JSON on standard output, and nothing else");
 }
 
-// --- images -----------------------------------------------------------------------------------------------------------
+// --- images
+// -----------------------------------------------------------------------------------------------------------
 
 void add_build(CLI::App& gateway, int& status) {
   std::shared_ptr<BuildOptions> o;
@@ -55,17 +56,19 @@ void add_build(CLI::App& gateway, int& status) {
   app->add_option("-o,--output", o->output, "the image to write")->type_name("IMAGE.eif")->required();
   app->add_option("--runtime", o->runtime, "gateway-enclave, when it is not the installed one")->type_name("FILE");
   app->add_option("--cache", o->cache, "where packages are kept between builds")->type_name("FOLDER");
-  auto* const all = app->add_flag_callback("--update-lock", [o] { o->lock = LockUse::kUpdateAll; },
-                                           "resolve every package anew and write the lock file");
-  app->add_flag_callback("--update-lock-inputs", [o] { o->lock = LockUse::kUpdateInputs; },
-                         "keep the packages; lock changed files, runtime and kernel")
+  auto* const all = app->add_flag_callback(
+      "--update-lock", [o] { o->lock = LockUse::kUpdateAll; }, "resolve every package anew and write the lock file");
+  app->add_flag_callback(
+         "--update-lock-inputs", [o] { o->lock = LockUse::kUpdateInputs; },
+         "keep the packages; lock changed files, runtime and kernel")
       ->excludes(all);
   add_json(app, o->format);
   app->footer(
       "Examples:\n"
       "  gateway build examples/assistant/image.toml -o assistant.eif\n"
       "  gateway build image.toml -o image.eif --update-lock\n"
-      "The same lock gives the same bytes on every machine. " + std::string(kExitStatus));
+      "The same lock gives the same bytes on every machine. " +
+      std::string(kExitStatus));
 }
 
 struct InspectOptions {
@@ -88,8 +91,8 @@ int run_inspect(const InspectOptions& options) {
 
 void add_inspect(CLI::App& gateway, int& status) {
   std::shared_ptr<InspectOptions> o;
-  CLI::App* const app = command(gateway, "inspect", "what is in an image, or what the host knows of an enclave", status,
-                                o, run_inspect);
+  CLI::App* const app =
+      command(gateway, "inspect", "what is in an image, or what the host knows of an enclave", status, o, run_inspect);
   app->add_option("WHAT", o->what, "IMAGE.eif, or an enclave's name")->required();
   auto* const snp = app->add_flag("--snp", o->image.snp, "also compute the SEV-SNP launch digest");
   app->add_option("--ovmf", o->image.ovmf, "the firmware that SNP starts with")->type_name("FILE")->needs(snp);
@@ -99,7 +102,8 @@ void add_inspect(CLI::App& gateway, int& status) {
   app->footer("Examples:\n  gateway inspect assistant.eif\n  gateway inspect assistant --json");
 }
 
-// --- enclaves ---------------------------------------------------------------------------------------------------------
+// --- enclaves
+// ---------------------------------------------------------------------------------------------------------
 
 void add_run(CLI::App& gateway, int& status) {
   std::shared_ptr<RunOptions> o;
@@ -130,8 +134,8 @@ void add_ps(CLI::App& gateway, int& status) {
 
 void add_logs(CLI::App& gateway, int& status) {
   std::shared_ptr<LogsOptions> o;
-  CLI::App* const app = command(gateway, "logs", "what the workload printed, over an attested connection", status, o,
-                                run_logs);
+  CLI::App* const app =
+      command(gateway, "logs", "what the workload printed, over an attested connection", status, o, run_logs);
   app->add_option("NAME", o->name, "the enclave")->required();
   app->add_flag("--events", o->events, "the events that the host may see; needs no token");
   app->add_flag("-f,--follow", o->follow, "go on until it ends");
@@ -151,21 +155,26 @@ void add_stop(CLI::App& gateway, int& status) {
   app->footer("Example:\n  gateway stop assistant --grace 30s");
 }
 
-// --- clients ----------------------------------------------------------------------------------------------------------
+// --- clients
+// ----------------------------------------------------------------------------------------------------------
 
 void add_verify(CLI::App& gateway, int& status) {
   std::shared_ptr<VerifyOptions> o;
-  CLI::App* const app = command(gateway, "verify", "check evidence in a file, or a live enclave, under a policy", status,
-                                o, run_verify);
+  CLI::App* const app =
+      command(gateway, "verify", "check evidence in a file, or a live enclave, under a policy", status, o, run_verify);
   app->add_option("EVIDENCE", o->evidence, "a file, '-', HOST:PORT or an enclave's name")->required();
   app->add_option("--policy", o->policy, "what is accepted (TOML)")->type_name("FILE");
   app->add_flag("--authenticate-only", o->authenticate_only, "stop after authenticity; nothing is appraised");
   app->add_option("--platform", o->platform, "auto, nitro, local, snp, tdx or sgx")->type_name("NAME");
-  app->add_option("--collateral", o->collateral, "certificates, CRLs, TCB data: files or folders")->type_name("PATH")->allow_extra_args(false);
+  app->add_option("--collateral", o->collateral, "certificates, CRLs, TCB data: files or folders")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
   app->add_option("--at", o->at, "judge as of this time (default: now)")->type_name("RFC3339");
   app->add_option("--nonce", o->nonce, "the nonce that the document must carry")->type_name("HEX");
   app->add_option("--report-data", o->report_data, "the report data that it must carry")->type_name("HEX");
-  app->add_option("--root", o->roots, "a further trust anchor, for platform local alone")->type_name("FILE")->allow_extra_args(false);
+  app->add_option("--root", o->roots, "a further trust anchor, for platform local alone")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   add_json(app, o->json);
   app->add_flag("--ear", o->ear, "a signed EAR token on standard output");
   app->add_option("--ear-key", o->ear_key, "the key that signs it (PEM)")->type_name("FILE");
@@ -173,7 +182,8 @@ void add_verify(CLI::App& gateway, int& status) {
       "Examples:\n"
       "  gateway verify document.cbor --authenticate-only\n"
       "  gateway verify document.cbor --policy policy.toml --at 2026-01-31T12:00:00Z --json\n"
-      "  gateway verify enclave.example:8443 --policy policy.toml\n" + std::string(kExitStatus));
+      "  gateway verify enclave.example:8443 --policy policy.toml\n" +
+      std::string(kExitStatus));
 }
 
 void add_connect(CLI::App& gateway, int& status) {
@@ -183,27 +193,34 @@ void add_connect(CLI::App& gateway, int& status) {
   app->add_option("ENDPOINT", o->endpoint, "HOST:PORT, or an enclave's name on this host")->required();
   app->add_option("--policy", o->policy, "what is accepted (TOML)")->type_name("FILE");
   app->add_option("--listen", o->listen, "local address (default 127.0.0.1:0, a free port)")->type_name("HOST:PORT");
-  app->add_option("--root", o->roots, "a local root's certificate->allow_extra_args(false); not needed when the document carries it")
-      ->type_name("FILE");
-  app->add_option("--collateral", o->collateral, "certificates, CRLs, TCB data: files or folders")->type_name("PATH")->allow_extra_args(false);
+  app->add_option("--root", o->roots, "a local root's certificate; not needed when the document carries it")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app->add_option("--collateral", o->collateral, "certificates, CRLs, TCB data: files or folders")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
   app->add_option("--token-file", o->token_file, "a token to add to requests that carry none")->type_name("FILE");
-  auto* const release = app->add_option("--release", o->release, "a signed release instead of a policy")
-                            ->type_name("FILE");
+  auto* const release =
+      app->add_option("--release", o->release, "a signed release instead of a policy")->type_name("FILE");
   app->add_option("--release-key", o->release_key, "the maintainer's public key")->type_name("FILE")->needs(release);
-  app->add_option("--release-floor", o->release_floor, "the lowest version to accept")->type_name("VERSION")
+  app->add_option("--release-floor", o->release_floor, "the lowest version to accept")
+      ->type_name("VERSION")
       ->needs(release);
   app->add_option("--config", o->config, "the deployment's configuration")->type_name("sha384:HEX")->needs(release);
-  app->add_option("--root-digest", o->root_digest, "the local root, for platform local")->type_name("sha256:HEX")
+  app->add_option("--root-digest", o->root_digest, "the local root, for platform local")
+      ->type_name("sha256:HEX")
       ->needs(release);
   add_json(app, o->json);
   app->footer(
       "Examples:\n"
       "  gateway connect enclave.example:8443 --policy policy.toml --listen 127.0.0.1:8080\n"
       "  gateway connect assistant --policy policy.toml --token-file token\n"
-      "Then point any OpenAI client at http://127.0.0.1:8080/v1. Ctrl-C ends it.\n" + std::string(kExitStatus));
+      "Then point any OpenAI client at http://127.0.0.1:8080/v1. Ctrl-C ends it.\n" +
+      std::string(kExitStatus));
 }
 
-// --- tokens, configurations, releases -----------------------------------------------------------------------------------
+// --- tokens, configurations, releases
+// -----------------------------------------------------------------------------------
 
 CLI::App* token_command(CLI::App* token, const char* name, const char* description, TokenAction action, int& status,
                         std::shared_ptr<TokenOptions>& o) {
@@ -225,7 +242,9 @@ void add_life(CLI::App* app, TokenOptions& o) {
 }
 
 void add_entry(CLI::App* app, TokenOptions& o) {
-  app->add_option("--right", o.rights, "call, logs or metrics (default call)->allow_extra_args(false); repeatable")->type_name("RIGHT");
+  app->add_option("--right", o.rights, "call, logs or metrics (default call); repeatable")
+      ->type_name("RIGHT")
+      ->allow_extra_args(false);
   app->add_option("--requests-per-minute", o.requests_per_minute, "0: none set")->type_name("N");
   app->add_option("--tokens-per-minute", o.tokens_per_minute, "of the model; 0: none set")->type_name("N");
 }
@@ -239,7 +258,9 @@ void add_token(CLI::App& gateway, int& status) {
   app = token_command(token, "sign", "make a signed list of tokens that you have", TokenAction::kSign, status, o);
   app->add_option("--key", o->key, "the access key (PEM)")->type_name("KEY")->required();
   app->add_option("-o,--output", o->output, "the list to write")->type_name("LIST")->required();
-  app->add_option("--token", o->tokens, "a token's name and file->allow_extra_args(false); repeatable")->type_name("ID=FILE");
+  app->add_option("--token", o->tokens, "a token's name and file; repeatable")
+      ->type_name("ID=FILE")
+      ->allow_extra_args(false);
   app->add_option("--version", o->version, "must be above that of the list in force (default 1)")->type_name("N");
   app->add_option("--life", o->life, "how long the list holds, at most 24h (default)")->type_name("DURATION");
   add_entry(app, *o);
@@ -286,7 +307,8 @@ void add_config(CLI::App& gateway, int& status) {
   std::shared_ptr<ConfigOptions> o;
   CLI::App* app = config_command(config, "new", "write the smallest configuration", ConfigAction::kNew, status, o);
   auto* const have = app->add_option("--access-key", o->access_key, "a key that you have (PEM)")->type_name("FILE");
-  app->add_option("--access-key-out", o->access_key_out, "make a key and write it here, mode 0600")->type_name("FILE")
+  app->add_option("--access-key-out", o->access_key_out, "make a key and write it here, mode 0600")
+      ->type_name("FILE")
       ->excludes(have);
   app->add_option("-o,--output", o->output, "the configuration to write")->type_name("FILE");
   app = config_command(config, "check", "read it as an enclave does", ConfigAction::kCheck, status, o);
@@ -314,7 +336,9 @@ void add_release(CLI::App& gateway, int& status) {
   app->add_option("--version", o->version, "three numbers")->type_name("1.4.2")->required();
   app->add_option("--commit", o->commit, "the source that it was built from")->type_name("HEX")->required();
   app->add_option("--floor", o->floor, "the lowest version still to be used (default: this one)")->type_name("VERSION");
-  app->add_option("--platform", o->platforms, "nitro or local (default both)->allow_extra_args(false); repeatable")->type_name("NAME");
+  app->add_option("--platform", o->platforms, "nitro or local (default both); repeatable")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   app->add_option("-o,--output", o->output, "the release to write")->type_name("FILE")->required();
   add_json(app, o->json);
   app = command(*release, "verify", "check a release and print a policy", status, o, run_release);
@@ -325,7 +349,9 @@ void add_release(CLI::App& gateway, int& status) {
   app->add_option("--newest", o->newest, "the newest release that you have: its floor counts")->type_name("FILE");
   app->add_option("--config", o->config, "for the policy")->type_name("sha384:HEX");
   app->add_option("--root", o->root, "for the policy's entry for local")->type_name("sha256:HEX");
-  app->add_option("--platform", o->platforms, "only these platforms->allow_extra_args(false); repeatable")->type_name("NAME");
+  app->add_option("--platform", o->platforms, "only these platforms; repeatable")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   add_json(app, o->json);
   app = command(*release, "show", "print a release; its signature is not checked", status, o, run_release);
   o->action = ReleaseAction::kShow;
@@ -338,7 +364,8 @@ void add_release(CLI::App& gateway, int& status) {
       "  gateway release verify assistant.release --key release.pub --config sha384:… > policy.toml");
 }
 
-// --- this machine -------------------------------------------------------------------------------------------------------
+// --- this machine
+// -------------------------------------------------------------------------------------------------------
 
 struct VersionOptions {
   bool json = false;
@@ -351,8 +378,8 @@ int run_version(const VersionOptions& options) {
 
 void add_others(CLI::App& gateway, int& status) {
   std::shared_ptr<DoctorOptions> doctor;
-  CLI::App* app = command(gateway, "doctor", "what this host can do, and what to type where it cannot", status, doctor,
-                          run_doctor);
+  CLI::App* app =
+      command(gateway, "doctor", "what this host can do, and what to type where it cannot", status, doctor, run_doctor);
   add_json(app, doctor->json);
   app->footer("Example:\n  gateway doctor");
   std::shared_ptr<DemoOptions> demo;

@@ -155,8 +155,8 @@ Result<std::string> policy_of(const Release& release, const ReleaseOptions& opti
   GATEWAY_TRY(check_digest(options.config, "sha384:", 48, "--config"));
   GATEWAY_TRY(check_digest(options.root, "sha256:", 32, "--root"));
   GATEWAY_ASSIGN(const auto wanted, platforms_of(options.platforms));
-  std::string policy = "# " + release.name + " " + release.version.to_string() + ", source " +
-                       to_hex(release.source_commit) + "\n";
+  std::string policy =
+      "# " + release.name + " " + release.version.to_string() + ", source " + to_hex(release.source_commit) + "\n";
   bool any = false;
   for (const auto& platform : release.measurements) {
     const bool local = platform.platform == Platform::kLocal;

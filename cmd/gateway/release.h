@@ -1,5 +1,5 @@
-// gateway release: signed statements that tie a source commit to the measurements of an image (client/release.h), so that
-// users need not build to know what to accept.
+// gateway release: signed statements that tie a source commit to the measurements of an image (client/release.h), so
+// that users need not build to know what to accept.
 //
 //   gateway release sign IMAGE.eif --key KEY --name NAME --version V --commit HEX -o FILE [--floor V]
 //       [--platform nitro|local]…
@@ -7,8 +7,8 @@
 //       [--platform nitro|local]
 //   gateway release show FILE
 //
-// `verify` refuses releases under the floor: the one given, or that of --newest, another release of the same image. What
-// it prints is a policy. All take --json.
+// `verify` refuses releases under the floor: the one given, or that of --newest, another release of the same image.
+// What it prints is a policy. All take --json.
 #pragma once
 
 #include <cstdint>

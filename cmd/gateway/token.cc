@@ -77,7 +77,8 @@ Result<json::object> hand_out(const Secret& token, const std::string& path) {
 
 void print_token(const json::object& out) {
   if (const auto* token = out.if_contains("token")) print_line(token->as_string());
-  if (const auto* file = out.if_contains("token_file")) print_line("token written to " + std::string(file->as_string()));
+  if (const auto* file = out.if_contains("token_file"))
+    print_line("token written to " + std::string(file->as_string()));
 }
 
 Outcome<void> push(const std::string& name, const Bytes& list) {
@@ -105,11 +106,13 @@ int publish(const TokenOptions& options, const Place& place, const TokenList& li
   } else {
     print_token(out);
     print_line("version " + std::to_string(list.version) + ", " + std::to_string(list.entries.size()) +
-               (list.entries.size() == 1 ? " token, until " : " tokens, until ") + to_rfc3339(list.not_after) + (send && pushed ? ", in force" : ""));
+               (list.entries.size() == 1 ? " token, until " : " tokens, until ") + to_rfc3339(list.not_after) +
+               (send && pushed ? ", in force" : ""));
   }
   if (pushed) return kDone;
   const int status = report_refusal(pushed.error());
-  say("  the new list is stored, but the enclave does not have it yet; send it with: gateway token push " + options.name);
+  say("  the new list is stored, but the enclave does not have it yet; send it with: gateway token push " +
+      options.name);
   return status;
 }
 
@@ -213,7 +216,8 @@ json::array rights_json(std::uint32_t rights) {
 
 std::string row(const TokenEntry& entry) {
   std::string rights;
-  for (const auto& right : rights_json(entry.rights)) rights += (rights.empty() ? "" : ",") + std::string(right.as_string());
+  for (const auto& right : rights_json(entry.rights))
+    rights += (rights.empty() ? "" : ",") + std::string(right.as_string());
   std::string line = "  " + entry.id;
   line.resize(std::max<std::size_t>(line.size() + 2, 26), ' ');
   line += rights;

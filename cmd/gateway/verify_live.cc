@@ -44,7 +44,8 @@ int run_verify_live(const VerifyOptions& options) {
     return report_refusal(endpoint.error());
   }
   client::ClientOptions client_options;
-  client_options.trust = {.local_roots = request->roots, .collateral = request->collateral, .platform = request->platform};
+  client_options.trust = {
+      .local_roots = request->roots, .collateral = request->collateral, .platform = request->platform};
   const auto verification = client::Client::verify(*endpoint, *request->policy, std::move(client_options));
   if (!verification) return report_verify_error(options, verification.error());
   return print_verification(options, *request, *verification);

@@ -12,7 +12,8 @@ constexpr const char* kNotGateway =
 std::string attestation_request(std::string_view host, const attestation::Nonce& nonce, bool fresh) {
   std::string request = "GET " + std::string(attestation::kAttestationPath) + "?nonce=" + to_hex(nonce);
   if (fresh) request += "&fresh=1";
-  request += " HTTP/1.1\r\nHost: " + std::string(host) + "\r\nAccept: " + std::string(attestation::kAttestationMediaType);
+  request +=
+      " HTTP/1.1\r\nHost: " + std::string(host) + "\r\nAccept: " + std::string(attestation::kAttestationMediaType);
   return request + "\r\n\r\n";
 }
 
@@ -56,7 +57,8 @@ Result<std::optional<Bytes>> AttestationReply::feed(ByteView bytes) {
     at_ += piece.wire;
     if (body_.size() > attestation::kMaxResponseSize) {
       return fail(ErrorCode::kLimitExceeded, "client.attestation.size",
-                  "expected at most " + std::to_string(attestation::kMaxResponseSize) + " bytes of evidence", kNotGateway);
+                  "expected at most " + std::to_string(attestation::kMaxResponseSize) + " bytes of evidence",
+                  kNotGateway);
     }
     if (piece.done) break;
     if (piece.wire == 0) {

@@ -26,9 +26,7 @@ channel::TlsStream& AttestedConnection::stream() {
   return stream_;
 }
 
-bool AttestedConnection::trusted() const {
-  return session_ && verifier_.trusted(session_->keys->digest) != nullptr;
-}
+bool AttestedConnection::trusted() const { return session_ && verifier_.trusted(session_->keys->digest) != nullptr; }
 
 void AttestedConnection::ask(Challenge challenge) {
   challenge_ = challenge;

@@ -27,9 +27,9 @@ namespace gateway::client {
 
 struct ClientOptions {
   VerifierOptions trust;
-  Duration connect_timeout = std::chrono::seconds(15);    // TCP, TLS and verification together
-  Duration response_timeout = std::chrono::minutes(10);   // between bytes of an answer
-  const TrustClock* clock = nullptr;                      // borrowed; absent: the machine's own
+  Duration connect_timeout = std::chrono::seconds(15);   // TCP, TLS and verification together
+  Duration response_timeout = std::chrono::minutes(10);  // between bytes of an answer
+  const TrustClock* clock = nullptr;                     // borrowed; absent: the machine's own
 };
 
 struct Request {

@@ -48,9 +48,10 @@ TEST(Client, TalksToAnEnclaveThatThePolicyAccepts) {
   auto client = Client::connect(enclave.endpoint(), enclave.policy());
   ASSERT_TRUE(client) << client.error().message();
   EXPECT_EQ(client->verification().appraisal, attestation::AppraisalStatus::kAffirming);
-  EXPECT_EQ(text_of(client->request({.method = "POST", .target = "/v1/completions", .headers = {{"X-A", "b"}},
-                                     .body = to_bytes("a prompt")})),
-            "a prompt");
+  EXPECT_EQ(
+      text_of(client->request(
+          {.method = "POST", .target = "/v1/completions", .headers = {{"X-A", "b"}}, .body = to_bytes("a prompt")})),
+      "a prompt");
   EXPECT_EQ(get(*client), "");
   EXPECT_EQ(enclave.connections(), 1U);
   EXPECT_EQ(enclave.fresh_requests(), 1U);
@@ -186,14 +187,16 @@ TEST(Client, IsUndecidedWhenTheEnclaveHasNoRoomForAnotherQuote) {
 }
 
 TEST(Client, RefusesAnAttestationAnswerOfUnknownLength) {
-  FakeEnclave enclave({.attestation_answer = [](const std::string&) { return std::string("HTTP/1.1 200 OK\r\n\r\n"); }});
+  FakeEnclave enclave(
+      {.attestation_answer = [](const std::string&) { return std::string("HTTP/1.1 200 OK\r\n\r\n"); }});
   EXPECT_EQ(refusal(enclave), "client.attestation.framing");
 }
 
 TEST(Client, RefusesAnAttestationAnswerThatIsTooLarge) {
   FakeEnclave enclave({.attestation_answer = [](const std::string&) {
     const std::string size = std::to_string(attestation::kMaxResponseSize + 1);
-    return "HTTP/1.1 200 OK\r\nContent-Length: " + size + "\r\n\r\n" + std::string(attestation::kMaxResponseSize + 1, 'x');
+    return "HTTP/1.1 200 OK\r\nContent-Length: " + size + "\r\n\r\n" +
+           std::string(attestation::kMaxResponseSize + 1, 'x');
   }});
   EXPECT_EQ(refusal(enclave), "client.attestation.size");
 }
@@ -206,7 +209,8 @@ TEST(Client, RefusesBytesThatNobodyAskedFor) {
 }
 
 TEST(Client, SaysThatTheServiceClosedTooEarly) {
-  FakeEnclave enclave({.attestation_answer = [](const std::string&) { return std::string(); }, .close_after_answer = true});
+  FakeEnclave enclave(
+      {.attestation_answer = [](const std::string&) { return std::string(); }, .close_after_answer = true});
   const auto client = Client::connect(enclave.endpoint(), enclave.policy());
   ASSERT_FALSE(client);
   EXPECT_NE(exit_status(client.error().code()), 0);
@@ -304,14 +308,16 @@ TEST(Client, RefusesTheStatementOfAnotherSessionForAKnownKey) {
 }
 
 TEST(Client, StreamsAChunkedAnswer) {
-  FakeEnclave enclave(answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n", false));
+  FakeEnclave enclave(
+      answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n", false));
   auto client = Client::connect(enclave.endpoint(), enclave.policy());
   ASSERT_TRUE(client);
   EXPECT_EQ(get(*client), "abcdefg");
 }
 
 TEST(Client, ReadsIntoSmallBuffers) {
-  FakeEnclave enclave(answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nabcdefg\r\n0\r\n\r\n", false));
+  FakeEnclave enclave(
+      answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nabcdefg\r\n0\r\n\r\n", false));
   auto client = Client::connect(enclave.endpoint(), enclave.policy());
   ASSERT_TRUE(client);
   auto response = client->request({.method = "GET", .target = "/", .headers = {}, .body = {}});
@@ -336,11 +342,11 @@ TEST(Client, AcceptsAnEndByCloseNotify) {
 
 TEST(Client, TakesNoCutAnswerForAWholeOne) {
   const std::pair<const char*, bool> answers[] = {
-      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", false},       // no terminal chunk
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", false},  // no terminal chunk
       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", true},
       {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", false},
       {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", true},
-      {"HTTP/1.1 200 OK\r\n\r\npart of it", false},                                       // no close_notify
+      {"HTTP/1.1 200 OK\r\n\r\npart of it", false},  // no close_notify
       {"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", false},
       {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc", false},
       {"HTTP/1.1 200 O", true},

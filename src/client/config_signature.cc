@@ -23,8 +23,8 @@ std::unexpected<Error> malformed() {
 
 Result<Bytes> sign_config(ByteView exact_bytes, const crypto::PrivateKey& access_key) {
   const crypto::Sha384 digest = channel::deployment_digest(exact_bytes);
-  GATEWAY_ASSIGN(const Bytes signature, access_key.sign(crypto::HashAlgorithm::kSha256, crypto::SignatureFormat::kRaw,
-                                                        statement(digest)));
+  GATEWAY_ASSIGN(const Bytes signature,
+                 access_key.sign(crypto::HashAlgorithm::kSha256, crypto::SignatureFormat::kRaw, statement(digest)));
   codec::CborWriter file;
   file.array(3).text(kLabel).bytes(digest).bytes(signature);
   return std::move(file).take();
@@ -40,8 +40,9 @@ Status verify_config_signature(ByteView file, ByteView exact_bytes, const crypto
   const auto signature = digest ? reader->bytes() : digest;
   if (!digest || !signature || !reader->end()) return malformed();
   const crypto::Sha384 found = channel::deployment_digest(exact_bytes);
-  const bool holds = equal(*digest, found) && access_key.verify(crypto::HashAlgorithm::kSha256,
-                                                                crypto::SignatureFormat::kRaw, statement(found), *signature);
+  const bool holds =
+      equal(*digest, found) &&
+      access_key.verify(crypto::HashAlgorithm::kSha256, crypto::SignatureFormat::kRaw, statement(found), *signature);
   if (holds) return {};
   return fail(ErrorCode::kNotAuthentic, "config.signature",
               "the signature is not one of this configuration by the access key that it names",

@@ -12,7 +12,8 @@ using channel::Progress;
 Result<std::unique_ptr<AttestedConnection>> begin(const Endpoint& endpoint, const channel::TlsContext& context,
                                                   Verifier& verifier, Deadline deadline) {
   const auto left = std::chrono::duration_cast<Duration>(deadline - std::chrono::steady_clock::now());
-  GATEWAY_ASSIGN(auto socket, net::connect_to(endpoint.address, static_cast<int>(std::max<std::int64_t>(1, left.count()))));
+  GATEWAY_ASSIGN(auto socket,
+                 net::connect_to(endpoint.address, static_cast<int>(std::max<std::int64_t>(1, left.count()))));
   return AttestedConnection::start(context, std::move(socket), verifier, endpoint.host);
 }
 

@@ -19,9 +19,9 @@ struct Endpoint {
 };
 
 struct Attempt {
-  std::unique_ptr<AttestedConnection> connection;           // verified; absent otherwise
-  std::optional<attestation::Verification> verification;    // as far as it came
-  std::optional<Error> error;                               // why there is no connection
+  std::unique_ptr<AttestedConnection> connection;         // verified; absent otherwise
+  std::optional<attestation::Verification> verification;  // as far as it came
+  std::optional<Error> error;                             // why there is no connection
 };
 
 // Connects and verifies within the time given. The verifier is borrowed by the connection.

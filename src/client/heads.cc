@@ -6,7 +6,7 @@
 namespace gateway::client {
 namespace {
 
-constexpr std::array<std::string_view, 9> kHopByHop = {"connection", "keep-alive",         "proxy-authenticate",
+constexpr std::array<std::string_view, 9> kHopByHop = {"connection", "keep-alive",          "proxy-authenticate",
                                                        "te",         "proxy-authorization", "proxy-connection",
                                                        "trailer",    "transfer-encoding",   "upgrade"};
 
@@ -24,7 +24,10 @@ bool is_token(std::string_view text) {
 }
 
 bool is_visible(std::string_view text, bool space_allowed) {
-  return std::ranges::all_of(text, [&](char c) { return (c > ' ' && c != '\x7f') || (space_allowed && (c == ' ' || c == '\t')) || static_cast<unsigned char>(c) >= 0x80; });
+  return std::ranges::all_of(text, [&](char c) {
+    return (c > ' ' && c != '\x7f') || (space_allowed && (c == ' ' || c == '\t')) ||
+           static_cast<unsigned char>(c) >= 0x80;
+  });
 }
 
 // Whether Connection names this field as one for the next hop only.
@@ -63,7 +66,8 @@ std::unexpected<Error> bad(std::string detail) {
 Result<std::string> write_request_head(std::string_view method, std::string_view target, std::string_view host,
                                        const Headers& headers, std::size_t body_size) {
   if (!is_token(method) || method == "CONNECT") return bad("the method is not one that a request can have");
-  if (!target.starts_with('/') || !is_visible(target, false)) return bad("the target must be a path that starts with /");
+  if (!target.starts_with('/') || !is_visible(target, false))
+    return bad("the target must be a path that starts with /");
   std::string out = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\n";
   put(out, "Host", host);
   for (const auto& [name, value] : headers) {
@@ -110,8 +114,8 @@ std::string forward_response_head(const net::HttpHead& answer, LocalFraming fram
   const auto length = answer.header("content-length");
   if (answer.framing == net::Framing::kLength) put(out, "Content-Length", std::to_string(answer.content_length));
   else if (answer.framing == net::Framing::kNone && length) put(out, "Content-Length", *length);
-  else if (framing == LocalFraming::kChunked || (framing == LocalFraming::kAsReceived &&
-                                                 answer.framing == net::Framing::kChunked)) {
+  else if (framing == LocalFraming::kChunked ||
+           (framing == LocalFraming::kAsReceived && answer.framing == net::Framing::kChunked)) {
     put(out, "Transfer-Encoding", "chunked");
   }
   put(out, "Connection", keep_alive ? "keep-alive" : "close");

@@ -1,4 +1,5 @@
-// HTTP heads as this side writes them: the client's own requests, and what the local proxy passes on in either direction.
+// HTTP heads as this side writes them: the client's own requests, and what the local proxy passes on in either
+// direction.
 //
 // Hop-by-hop fields (RFC 9110 §7.6.1), those that Connection names, and Host never pass; framing is written anew from
 // what was parsed, so that both sides of the proxy agree on where a message ends.
@@ -18,8 +19,8 @@ namespace gateway::client {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-// A request of our own with a body of known size. Refuses what would not be one head: methods, targets, names and values
-// outside the grammar, and fields that are not the caller's to set.
+// A request of our own with a body of known size. Refuses what would not be one head: methods, targets, names and
+// values outside the grammar, and fields that are not the caller's to set.
 Result<std::string> write_request_head(std::string_view method, std::string_view target, std::string_view host,
                                        const Headers& headers, std::size_t body_size);
 

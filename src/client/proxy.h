@@ -54,7 +54,7 @@ class Proxy {
   RelayContext context_;
   net::Descriptor listener_;
   std::unique_ptr<net::Source> source_;
-  std::unique_ptr<net::Timer> retry_;  // accepts again after the process ran out of descriptors
+  std::unique_ptr<net::Timer> retry_;         // accepts again after the process ran out of descriptors
   std::list<std::unique_ptr<Relay>> relays_;  // destroyed before the pool whose leases they hold
   std::list<std::unique_ptr<Relay>> ended_;
   std::shared_ptr<Proxy*> self_;  // what deferred tasks look for: gone when the proxy is

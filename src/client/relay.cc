@@ -146,15 +146,15 @@ void Relay::next_request() {
 }
 
 void Relay::accept_head(const net::HttpHead& head) {
-  request_ = LocalRequest{.method = std::string(head.method),
-                          .minor_version = head.minor_version,
-                          .keep_alive = head.keep_alive,
-                          .has_body = head.framing != net::Framing::kNone,
-                          .complete = head.framing == net::Framing::kNone,
-                          .body = net::BodyTracker(head.framing, head.content_length),
-                          .head = forward_request_head(head, context_.upstream_host,
-                                                       as_text(context_.authorization.reveal())),
-                          .retried = false};
+  request_ =
+      LocalRequest{.method = std::string(head.method),
+                   .minor_version = head.minor_version,
+                   .keep_alive = head.keep_alive,
+                   .has_body = head.framing != net::Framing::kNone,
+                   .complete = head.framing == net::Framing::kNone,
+                   .body = net::BodyTracker(head.framing, head.content_length),
+                   .head = forward_request_head(head, context_.upstream_host, as_text(context_.authorization.reveal())),
+                   .retried = false};
   if (request_.body.whole()) request_.complete = true;
   answer_ = Answer{};
   if (head.expect_continue && !request_.complete) put_local(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -180,8 +180,8 @@ void Relay::begin_exchange(UpstreamPool::Lease lease) {
   phase_ = Phase::kExchange;
   timer_->arm(context_.limits.progress_timeout);
   upstream_ = std::move(lease);
-  upstream_source_ = context_.loop.watch(upstream_->descriptor(),
-                                         [this](bool r, bool w, bool h) { on_upstream(r, w, h); });
+  upstream_source_ =
+      context_.loop.watch(upstream_->descriptor(), [this](bool r, bool w, bool h) { on_upstream(r, w, h); });
   upstream_out_.put(as_bytes(request_.head));
   pass_request_body();
   flush_upstream();

@@ -1,4 +1,5 @@
-// One local connection of `gateway connect`: plain HTTP/1.1 here, an attested connection there, bytes passed as they come.
+// One local connection of `gateway connect`: plain HTTP/1.1 here, an attested connection there, bytes passed as they
+// come.
 //
 // A request leaves this machine only on a connection whose enclave verified and is trusted at that moment. The answer
 // is passed on unbuffered; an answer that breaks off upstream is reset here, never ended. When the local client leaves,
@@ -30,9 +31,9 @@ struct RelayContext {
   net::Loop& loop;
   UpstreamPool& pool;
   const RelayLimits& limits;
-  std::uint16_t port = 0;         // the local port, for Host
+  std::uint16_t port = 0;  // the local port, for Host
   std::string_view upstream_host;
-  const Secret& authorization;    // value of the header that is added when the client sends none; may be empty
+  const Secret& authorization;  // value of the header that is added when the client sends none; may be empty
   std::span<std::uint8_t> scratch;
   const std::function<void(const Error&)>& on_refusal;  // an enclave that was refused, for the operator's eyes
 };
@@ -66,21 +67,21 @@ class Relay {
     int minor_version = 1;
     bool keep_alive = true;
     bool has_body = false;
-    bool complete = false;    // all of it was read from the local client
+    bool complete = false;  // all of it was read from the local client
     net::BodyTracker body;
-    std::string head;         // as it goes to the enclave
+    std::string head;  // as it goes to the enclave
     bool retried = false;
   };
   struct Answer {
-    bool started = false;     // its head was passed on
+    bool started = false;  // its head was passed on
     bool whole = false;
-    bool closes = false;      // the enclave announced that it closes: its close_notify is part of the end
+    bool closes = false;  // the enclave announced that it closes: its close_notify is part of the end
     net::Framing framing{};
     LocalFraming local{};
     net::BodyTracker body;
-    Bytes head;               // an unfinished head
-    Bytes held;               // the last piece, until close_notify
-    bool surplus = false;     // bytes after the end
+    Bytes head;            // an unfinished head
+    Bytes held;            // the last piece, until close_notify
+    bool surplus = false;  // bytes after the end
   };
 
   void on_local(bool readable, bool writable, bool hung_up);

@@ -28,7 +28,7 @@ inline constexpr std::size_t kMaxReleaseSize = 64UZ * 1024;
 inline constexpr std::size_t kMaxReleasePlatforms = 16;
 
 struct ReleaseVersion {
-  std::array<std::uint32_t, 3> parts{};  // compared from the left
+  std::array<std::uint32_t, 3> parts{};                        // compared from the left
   static Result<ReleaseVersion> parse(std::string_view text);  // "1.4.2"
   std::string to_string() const;
   friend auto operator<=>(const ReleaseVersion&, const ReleaseVersion&) = default;

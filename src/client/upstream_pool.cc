@@ -20,8 +20,8 @@ std::optional<net::Address> peer_of(int socket) {
   if (::getpeername(socket, address, &size) != 0) return std::nullopt;
   std::array<char, NI_MAXHOST> host{};
   std::array<char, NI_MAXSERV> port{};
-  if (::getnameinfo(address, size, host.data(), host.size(), port.data(), port.size(), NI_NUMERICHOST | NI_NUMERICSERV) !=
-      0) {
+  if (::getnameinfo(address, size, host.data(), host.size(), port.data(), port.size(),
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
     return std::nullopt;
   }
   return net::Address{.kind = net::Address::Kind::kTcp,
@@ -95,7 +95,8 @@ void UpstreamPool::give_back(Lease lease) {
 }
 
 void UpstreamPool::adopt(std::unique_ptr<AttestedConnection> connection) {
-  if (auto peer = peer_of(connection->descriptor()); peer && address_.kind == net::Address::Kind::kTcp) address_ = *peer;
+  if (auto peer = peer_of(connection->descriptor()); peer && address_.kind == net::Address::Kind::kTcp)
+    address_ = *peer;
   if (!hand_over(connection)) keep(std::move(connection));
 }
 
@@ -183,8 +184,8 @@ Status UpstreamPool::start_new() {
 
 void UpstreamPool::start_renewal(std::unique_ptr<AttestedConnection> connection) {
   connection->renew();
-  opening_.push_back({.connection = std::move(connection), .source = nullptr, .timer = nullptr, .renewal = true,
-                      .connecting = false});
+  opening_.push_back(
+      {.connection = std::move(connection), .source = nullptr, .timer = nullptr, .renewal = true, .connecting = false});
   watch(std::prev(opening_.end()));
   std::prev(opening_.end())->source->want(false, true);
 }

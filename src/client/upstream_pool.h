@@ -1,7 +1,7 @@
 // Verified connections to one enclave service: warm ones that wait, new ones under way, and who waits for them.
 //
-// What leaves the pool was verified on its own (its S), and its K is trusted at the moment it leaves: a connection whose
-// K has aged is verified anew with fresh evidence first. One thread, the loop's.
+// What leaves the pool was verified on its own (its S), and its K is trusted at the moment it leaves: a connection
+// whose K has aged is verified anew with fresh evidence first. One thread, the loop's.
 //
 // Errors: client/attested_connection.h; kUnavailable client.timeout, net.connect
 #pragma once
@@ -20,7 +20,7 @@ struct PoolOptions {
   Duration verify_timeout = std::chrono::seconds(15);  // TCP, TLS and verification together
   Duration idle_timeout = std::chrono::seconds(55);    // under the 75 s after which an enclave closes by default
   std::size_t max_connections = 1024;
-  std::size_t spare = 1;                               // opened ahead when all others are lent
+  std::size_t spare = 1;  // opened ahead when all others are lent
 };
 
 class UpstreamPool {

@@ -11,7 +11,8 @@ using attestation::Check;
 using attestation::Outcome;
 
 constexpr std::string_view kReplayRemedy =
-    "somebody on the way answers with what an enclave said to somebody else: do not use this endpoint; ask its operator";
+    "somebody on the way answers with what an enclave said to somebody else: do not use this endpoint; ask its "
+    "operator";
 
 attestation::nitro::Anchors anchors_of(const attestation::Policy& policy, const VerifierOptions& options) {
   attestation::nitro::Anchors anchors;
@@ -25,8 +26,11 @@ attestation::nitro::Anchors anchors_of(const attestation::Policy& policy, const 
 }
 
 void hold(Judgement& judgement, ErrorId id, std::string expected, std::string actual) {
-  judgement.verification.checks.push_back(
-      {.id = id.view(), .outcome = Outcome::kOk, .expected = std::move(expected), .actual = std::move(actual), .remedy = {}});
+  judgement.verification.checks.push_back({.id = id.view(),
+                                           .outcome = Outcome::kOk,
+                                           .expected = std::move(expected),
+                                           .actual = std::move(actual),
+                                           .remedy = {}});
 }
 
 // The verdict of the evidence no longer stands once the binding to this connection fails.
@@ -108,9 +112,9 @@ Status Verifier::judge_evidence(const attestation::AttestationResponse& response
   if (keys.platform != verification.result->claims().platform()) {
     const Error error(ErrorCode::kNotAuthentic, "binding.platform",
                       "K says " + std::string(attestation::to_string(keys.platform)), std::string(kReplayRemedy));
-    refuse(judgement, error,
-           "K of platform " + std::string(attestation::to_string(verification.claims->platform())) +
-               ", as the evidence");
+    refuse(
+        judgement, error,
+        "K of platform " + std::string(attestation::to_string(verification.claims->platform())) + ", as the evidence");
     return std::unexpected(error);
   }
   if (std::ranges::find(quote.nonces, challenge.nonce) == quote.nonces.end()) {

@@ -150,7 +150,8 @@ void ServerSide::cut() { ::shutdown(stream_.descriptor(), SHUT_WR); }
 std::unique_ptr<UncheckedClient> UncheckedClient::connect(const std::string& endpoint) {
   auto socket = must(net::connect_to(must(net::Address::parse_host_port(endpoint)), 5000));
   static const channel::TlsContext context = must(channel::TlsContext::client());
-  std::unique_ptr<UncheckedClient> client(new UncheckedClient(must(TlsStream::connect(context, std::move(socket), {}))));
+  std::unique_ptr<UncheckedClient> client(
+      new UncheckedClient(must(TlsStream::connect(context, std::move(socket), {}))));
   for (;;) {
     const Progress progress = must(client->stream_.handshake());
     if (progress == Progress::kDone) return client;
@@ -185,8 +186,8 @@ FakeEnclave::FakeEnclave(Knobs given)
       clock_(knobs_.clock),
       nsm_(std::make_unique<attester::VirtualNsm>(knobs_.root ? *knobs_.root : shared_root(), "local-test",
                                                   registers(knobs_.pcr_fill), clock_, knobs_.mode)),
-      device_(std::make_unique<attester::NsmClient>(std::make_unique<MemoryDevice>(*nsm_),
-                                                    attestation::Platform::kLocal)),
+      device_(
+          std::make_unique<attester::NsmClient>(std::make_unique<MemoryDevice>(*nsm_), attestation::Platform::kLocal)),
       identity_(must(crypto::PrivateKey::generate(crypto::KeyType::kP256))),
       tls_(must(channel::make_server_identity(must(crypto::PrivateKey::generate(crypto::KeyType::kP256)), clock_.now(),
                                               std::nullopt))),

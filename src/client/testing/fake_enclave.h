@@ -1,5 +1,5 @@
-// An enclave in this process, for tests: a TLS server with an identity key and evidence of its own, whose only fake part
-// is the device below it (the virtual NSM over memory). What a hostile host could do to it is a knob.
+// An enclave in this process, for tests: a TLS server with an identity key and evidence of its own, whose only fake
+// part is the device below it (the virtual NSM over memory). What a hostile host could do to it is a knob.
 #pragma once
 
 #include <atomic>
@@ -79,8 +79,8 @@ struct EnclaveKnobs {
   std::uint8_t pcr_fill = 0x11;
   attester::NsmMode mode = attester::NsmMode::kProduction;
   std::string config = "version = 1\n";
-  const TrustClock* clock = nullptr;          // the device's; borrowed; absent: the machine's
-  bool reuse_evidence = false;  // answers fresh=1 with evidence that is there already
+  const TrustClock* clock = nullptr;  // the device's; borrowed; absent: the machine's
+  bool reuse_evidence = false;        // answers fresh=1 with evidence that is there already
   // Changes a genuine answer.
   std::function<void(attestation::AttestationResponse&)> tamper = {};
   // Replaces the attestation body; the argument is the request's target.
