@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -16,7 +15,7 @@
 #include "host/admission.h"
 #include "host/cgroup.h"
 #include "host/daemon_config.h"
-#include "host/files.h"
+#include "host/kernel_ids.h"
 #include "host/local_driver.h"
 #include "host/sandbox.h"
 
@@ -98,28 +97,23 @@ Finding check_sandbox() {
   return {"doctor.sandbox", State::kOk, "a sandbox, and another one inside it, can be made", {}};
 }
 
-bool has_range(const char* file, const std::string& user, const std::string& uid) {
-  const auto text = host::read_file(file, 1024UZ * 1024);
-  if (!text) return false;
-  const std::string all = "\n" + std::string(as_text(*text));
-  return all.find("\n" + user + ":") != std::string::npos || all.find("\n" + uid + ":") != std::string::npos;
-}
-
+// Chosen and tried as a shim would.
 Finding check_uids() {
-  if (::geteuid() == 0) {
-    return {"doctor.uids", State::kOk, "started by root: each enclave gets kernel uids of its own from 70000 on", {}};
+  const auto ids = host::choose_kernel_ids(0);
+  const auto space = ids ? host::make_user_namespace(*ids) : std::unexpected(ids.error());
+  if (space) {
+    return {"doctor.uids", State::kOk,
+            (::geteuid() == 0 ? "each enclave, and each workload, gets a kernel uid of its own from "
+                              : "each workload gets a kernel uid of its own, from ") +
+                std::to_string(ids->enclave != 0 ? ids->enclave : ids->workload_uid) + " on",
+            {}};
   }
-  const passwd* entry = ::getpwuid(::getuid());
-  const std::string user = entry == nullptr ? "" : entry->pw_name;
-  const std::string uid = std::to_string(::getuid());
-  const bool tools = ::access("/usr/bin/newuidmap", X_OK) == 0 && ::access("/usr/bin/newgidmap", X_OK) == 0;
-  if (tools && has_range("/etc/subuid", user, uid) && has_range("/etc/subgid", user, uid)) {
-    return {"doctor.uids", State::kOk, "the workload gets a kernel uid of its own from your range in /etc/subuid", {}};
-  }
+  const std::string why = space.error().detail();
+  if (::geteuid() == 0) return {"doctor.uids", State::kMissing, why, space.error().remedy()};
   return {"doctor.uids", State::kNote,
-          "the workload shares the kernel uid of its runtime: namespaces and the system call filter alone keep them apart",
-          "type: sudo apt install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " +
-              (user.empty() ? "$USER" : user)};
+          "the workload shares the kernel uid of its runtime (" + why +
+              "): namespaces and the system call filter alone keep them apart",
+          space.error().remedy()};
 }
 
 Finding check_cgroup() {

@@ -129,13 +129,13 @@ Status serve(const host::DaemonConfig& config) {
   GATEWAY_TRY(make_state_folder(state));
   GATEWAY_ASSIGN(const net::Descriptor lock, be_the_only_one(state));
   GATEWAY_ASSIGN(std::string shim, host::find_program("gateway-shim"));
-  const net::Descriptor signals = watch_signals();
-
+  // Before SIGCHLD is ignored: a driver learns what this host can do from the exit status of what it tries.
   host::Daemon::Drivers drivers;
   drivers["local"] = host::make_local_driver({.shim = std::move(shim),
                                               .root_folder = state + "/local-root",
                                               .enclaves_per_cpu = config.enclaves_per_cpu});
   if (auto able = drivers["local"]->check(); !able) log::warning("host.platform_unavailable", {{"detail", able.error().detail()}});
+  const net::Descriptor signals = watch_signals();
   const SystemClock clock;
   GATEWAY_ASSIGN(const auto daemon,
                  host::Daemon::open({.state_folder = state, .memory = config.memory, .version = kVersion},

@@ -199,10 +199,10 @@ Outcome<std::shared_ptr<Keeper>> Daemon::reserve(const RunRequest& request, cons
 
 Result<EnclaveRecord> Daemon::allocate(const RunRequest& request, const StoredImage& image, Driver& driver) {
   std::vector<Allocation> running;
-  std::set<std::uint32_t> uids;
+  std::set<std::uint32_t> slots;
   for (const auto& [name, keeper] : keepers_) {
     const KeeperView view = keeper->view();
-    uids.insert(view.record.uid);
+    slots.insert(view.record.slot);
     if (!view.over()) running.push_back({memory_of(view), view.record.cpus});
   }
   HostCapacity host = read_host_capacity();
@@ -221,10 +221,7 @@ Result<EnclaveRecord> Daemon::allocate(const RunRequest& request, const StoredIm
   record.tokens = request.tokens;
   record.memory = description.resources.memory;
   record.cpu_count = description.resources.cpus;
-  if (::geteuid() == 0) {
-    record.uid = options_.first_uid;
-    while (uids.contains(record.uid)) ++record.uid;
-  }
+  while (slots.contains(record.slot)) ++record.slot;
   const auto& readiness = description.workload.readiness;
   record.start_timeout_ms = (kStartAllowance + (readiness ? readiness->timeout : Duration(0))).count();
   // Connections wait in the enclave's own backlog beyond its limit; the forwarder allows as many again.

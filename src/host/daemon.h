@@ -23,7 +23,6 @@ namespace gateway::host {
 struct DaemonOptions {
   std::string state_folder;
   std::uint64_t memory = 0;          // bytes that enclaves may have together; 0: what the host has
-  std::uint32_t first_uid = 70'000;  // enclaves' own uids when the daemon is root
   std::string version;
 };
 

@@ -56,7 +56,8 @@ boost::json::object enclave_json(const KeeperView& view, Detail detail) {
   if (!status.root_sha256.empty()) enclave["root"] = "sha256:" + status.root_sha256;
   if (detail == Detail::kFull) {
     enclave["image"] = record.image_key;
-    enclave["uid"] = record.uid;
+    enclave["uid"] = status.uid;
+    enclave["workload_uid"] = status.workload_uid;
     enclave["root_pem"] = status.root_pem;
   }
   return enclave;

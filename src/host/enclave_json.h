@@ -2,7 +2,8 @@
 //
 // An enclave: {"name","platform","state","listen","pid","enclave_pid","memory":{"declared","limit"|null,"note"},
 // "cpus":[…],"restarts","connections","created_at","started_at"|null,"ready_at"|null,"measurements":{"0","1","2"}|null,
-// "config":"sha384:…","root":"sha256:…"|null,"failure":{…}|null}; in full also "image","root_pem","uid".
+// "config":"sha384:…","root":"sha256:…"|null,"failure":{…}|null}; in full also "image","root_pem","uid","workload_uid" (the host's numbers; equal when the workload
+// has none of its own).
 #pragma once
 
 #include <string>

@@ -1,5 +1,7 @@
 #include "host/enclave_spec.h"
 
+#include <limits>
+
 #include "host/json_fields.h"
 
 namespace gateway::host {
@@ -37,7 +39,9 @@ std::string encode_spec(const EnclaveSpec& spec) {
       {"cgroup_note", spec.cgroup_note},
       {"memory", spec.memory},
       {"cpus", std::move(cpus)},
-      {"uid", spec.uid},
+      {"slot", spec.slot},
+      {"ids", boost::json::array{spec.ids.enclave, spec.ids.workload_uid, spec.ids.workload_gid, spec.ids.spare_uid,
+                                 spec.ids.spare_gid}},
       {"start_timeout_ms", spec.start_timeout.count()},
       {"max_connections", spec.max_connections},
   });
@@ -60,8 +64,12 @@ Result<EnclaveSpec> parse_spec(std::string_view json) {
   GATEWAY_ASSIGN(spec.cgroup_note, fields.text("cgroup_note", 512));
   GATEWAY_ASSIGN(spec.memory, fields.number("memory", kMaxMemory));
   GATEWAY_ASSIGN(spec.cpus, fields.small_numbers("cpus", 4096, 65535));
-  GATEWAY_ASSIGN(const std::uint64_t uid, fields.number("uid", 0x7fff'ffff));
-  spec.uid = static_cast<std::uint32_t>(uid);
+  GATEWAY_ASSIGN(const std::uint64_t slot, fields.number("slot", 1'000'000));
+  spec.slot = static_cast<std::uint32_t>(slot);
+  GATEWAY_ASSIGN(const auto ids, fields.small_numbers("ids", 5, std::numeric_limits<int>::max()));
+  if (ids.size() != 5) return fail(ErrorCode::kMalformed, "host.spec.key", "\"ids\" must be five numbers");
+  const auto id = [&](std::size_t i) { return static_cast<std::uint32_t>(ids[i]); };
+  spec.ids = {id(0), id(1), id(2), id(3), id(4)};
   GATEWAY_ASSIGN(const std::uint64_t timeout, fields.number("start_timeout_ms", kMaxStartTimeoutMs));
   spec.start_timeout = std::chrono::milliseconds(timeout);
   GATEWAY_ASSIGN(spec.max_connections, fields.number("max_connections", 1'000'000));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "host/kernel_ids.h"
 
 namespace gateway::host {
 
@@ -27,7 +28,8 @@ struct EnclaveSpec {
   std::string cgroup_note;       // why there is none
   std::uint64_t memory = 0;      // bytes, as the image declares
   std::vector<int> cpus;         // the processors that it may run on
-  std::uint32_t uid = 0;         // kernel uid and gid of the enclave; 0: that of whoever starts the shim
+  std::uint32_t slot = 0;        // tells this host's enclaves apart where they divide ids among them
+  KernelIds ids;                 // as the driver chose for the slot
   std::chrono::milliseconds start_timeout{120'000};
   std::size_t max_connections = 8192;
 };

@@ -30,7 +30,7 @@ EnclaveSpec spec_of(const EnclaveRecord& record, const StoredImage& image) {
   spec.listen = record.listen;
   spec.memory = record.memory;
   spec.cpus = record.cpus;
-  spec.uid = record.uid;
+  spec.slot = record.slot;
   spec.start_timeout = milliseconds(record.start_timeout_ms);
   spec.max_connections = record.max_connections;
   return spec;

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/log.h"
 #include "host/control_api.h"
 #include "host/files.h"
 #include "host/sandbox.h"
@@ -114,9 +115,10 @@ class LocalDriver final : public Driver {
   Outcome<std::unique_ptr<Instance>> start(const std::string& folder, EnclaveSpec spec) override {
     GATEWAY_TRY_REPORTED(check());
     limit_memory(spec);
+    GATEWAY_ASSIGN_REPORTED(spec.ids, ids_of(spec.slot));
     spec.root_folder = options_.root_folder;
     GATEWAY_TRY_REPORTED(write_file(folder + "/" + kSpecFile, as_bytes(encode_spec(spec)), 0600));
-    GATEWAY_TRY_REPORTED(hand_over(folder, spec.uid));
+    GATEWAY_TRY_REPORTED(hand_over(folder, spec.ids.enclave));
     auto started = spawn(folder);
     if (!started) {
       clean_up(spec.name);
@@ -164,6 +166,27 @@ class LocalDriver final : public Driver {
     } else {
       spec.cgroup_note = group.error().detail();
     }
+  }
+
+  // Root must have ids for its enclaves; an ordinary user may have none for workloads, and then `ps`, `inspect` and
+  // `doctor` say so.
+  Result<KernelIds> ids_of(std::uint32_t slot) const {
+    auto ids = choose_kernel_ids(slot);
+    if (::geteuid() == 0) return ids;
+    if (!separate_ids_) return KernelIds{};
+    return ids;
+  }
+
+  // Tried for real, once: whether the workloads of an ordinary user's enclaves can have a uid of their own.
+  static bool separate_ids_work() {
+    const auto ids = choose_kernel_ids(0);
+    const Status tried = [&]() -> Status {
+      GATEWAY_TRY(ids);
+      GATEWAY_TRY(make_user_namespace(*ids));
+      return {};
+    }();
+    if (!tried && ::geteuid() != 0) log::warning("host.workload.shares_uid", {{"why", tried.error().detail()}});
+    return tried.has_value();
   }
 
   // The enclave's own uid must be able to work in the folder; nobody else.
@@ -245,6 +268,7 @@ class LocalDriver final : public Driver {
 
   LocalDriverOptions options_;
   Result<CgroupParent> cgroups_;
+  bool separate_ids_ = separate_ids_work();
 };
 
 int try_namespace(void*) { return 0; }

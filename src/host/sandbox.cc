@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,7 +28,7 @@ constexpr int kNsm = 4;
 constexpr int kIngress = 5;
 constexpr int kInfo = 6;
 constexpr int kFailure = 7;
-constexpr int kFirstOther = 8;
+constexpr int kUserNamespace = 8;
 constexpr int kOutOfTheWay = 100;
 constexpr std::uint64_t kLeastTemporary = 16ULL * 1024 * 1024;
 constexpr int kInfoTimeoutMs = 10'000;
@@ -53,7 +52,8 @@ Result<Pipe> make_pipe() {
 // What the child needs, prepared before fork: between fork and exec nothing allocates.
 struct ChildPlan {
   std::vector<char*> arguments;
-  std::array<int, 5> descriptors{};  // for kControl … kFailure
+  std::array<int, 6> descriptors{};  // for kControl … kUserNamespace
+  unsigned first_other = 0;          // from here on none is the sandbox's
   int messages = -1;
   int null = -1;
   int cgroup_procs = -1;
@@ -62,7 +62,7 @@ struct ChildPlan {
   cpu_set_t cpus{};
   bool pin = false;
   bool mount_tree = false;
-  std::uint32_t uid = 0;
+  std::uint32_t enclave_id = 0;
   pid_t parent = 0;
 };
 
@@ -81,7 +81,7 @@ struct ChildPlan {
 
 // Moves everything out of the way first, so that no descriptor is overwritten before it was copied.
 void place_descriptors(const ChildPlan& plan, int failure) {
-  std::array<int, 5> aside{};
+  std::array<int, 6> aside{};
   for (std::size_t i = 0; i < aside.size(); ++i) {
     aside[i] = ::fcntl(plan.descriptors[i], F_DUPFD, kOutOfTheWay);
     if (aside[i] < 0) give_up(failure, "descriptors");
@@ -89,13 +89,13 @@ void place_descriptors(const ChildPlan& plan, int failure) {
   const int messages = ::fcntl(plan.messages, F_DUPFD, kOutOfTheWay);
   const int null = ::fcntl(plan.null, F_DUPFD, kOutOfTheWay);
   if (messages < 0 || null < 0 || ::dup2(null, 0) < 0 || ::dup2(null, 1) < 0 || ::dup2(messages, 2) < 0) {
-    give_up(aside.back(), "descriptors");
+    give_up(aside[kFailure - kControl], "descriptors");
   }
   for (std::size_t i = 0; i < aside.size(); ++i) {
-    if (::dup2(aside[i], kControl + static_cast<int>(i)) < 0) give_up(aside.back(), "descriptors");
+    if (::dup2(aside[i], kControl + static_cast<int>(i)) < 0) give_up(aside[kFailure - kControl], "descriptors");
   }
   ::fcntl(kFailure, F_SETFD, FD_CLOEXEC);
-  ::syscall(SYS_close_range, static_cast<unsigned>(kFirstOther), ~0U, 0U);
+  ::syscall(SYS_close_range, plan.first_other, ~0U, 0U);
 }
 
 void mount_tree_privately(const ChildPlan& plan) {
@@ -107,21 +107,15 @@ void mount_tree_privately(const ChildPlan& plan) {
   }
 }
 
-void drop_to(std::uint32_t uid) {
-  if (::setgroups(0, nullptr) != 0) give_up(kFailure, "giving up groups");
-  if (::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0) give_up(kFailure, "giving up root");
-  if (::setuid(0) == 0) give_up(kFailure, "giving up root for good");
-}
-
 [[noreturn]] void become_bwrap(const ChildPlan& plan) {
-  const int failure = plan.descriptors.back();
+  const int failure = plan.descriptors[kFailure - kControl];
   if (plan.cgroup_procs >= 0 && ::write(plan.cgroup_procs, "0", 1) != 1) give_up(failure, "joining the cgroup");
   place_descriptors(plan, failure);
   const rlimit none{0, 0};
   if (::setrlimit(RLIMIT_CORE, &none) != 0) give_up(kFailure, "core dumps");
   if (plan.pin && ::sched_setaffinity(0, sizeof plan.cpus, &plan.cpus) != 0) give_up(kFailure, "processor affinity");
   if (plan.mount_tree) mount_tree_privately(plan);
-  if (plan.uid != 0) drop_to(plan.uid);
+  if (plan.enclave_id != 0 && !drop_to(plan.enclave_id)) give_up(kFailure, "giving up root");
   // After the change of uid, which clears it. bwrap asks for the same on its own; this closes the gap until then.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != plan.parent) give_up(kFailure, "the shim");
   sigset_t no_signals;
@@ -179,24 +173,30 @@ Result<std::string> find_bwrap() {
               "type: sudo apt install bubblewrap");
 }
 
-std::vector<std::string> sandbox_arguments(const SandboxSpec& spec, const std::string& root, int info_descriptor) {
+std::vector<std::string> sandbox_arguments(const SandboxSpec& spec, const std::string& root,
+                                           const SandboxDescriptors& descriptors) {
   // Each temporary file system takes a quarter of the enclave's memory at most.
   const std::string size = std::to_string(std::max(kLeastTemporary, spec.memory / 4));
-  return {
-      spec.bwrap,
-      "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
-      "--uid", "1000", "--gid", "1000", "--hostname", "enclave",
-      "--cap-drop", "ALL", "--as-pid-1", "--die-with-parent", "--new-session", "--clearenv",
-      "--ro-bind", root, "/",
-      "--proc", "/proc",
-      "--dev", "/dev",
-      "--size", size, "--tmpfs", "/run",
-      "--size", size, "--tmpfs", "/tmp",
-      "--chdir", "/",
-      "--info-fd", std::to_string(info_descriptor),
-      "--",
-      "/init", "--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5",
-  };
+  std::vector<std::string> arguments{spec.bwrap};
+  const auto add = [&](std::initializer_list<std::string> words) { arguments.insert(arguments.end(), words); };
+  if (descriptors.user_namespace >= 0) {
+    const std::string space = std::to_string(descriptors.user_namespace);
+    // "Blocking" on the namespace's descriptor reads nothing from it and closes it before the runtime starts.
+    add({"--userns", space, "--block-fd", space});
+  } else {
+    add({"--unshare-user", "--uid", std::to_string(kInnerEnclaveId), "--gid", std::to_string(kInnerEnclaveId)});
+  }
+  add({"--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"});
+  add({"--hostname", "enclave", "--cap-drop", "ALL"});
+  if (descriptors.user_namespace >= 0) {
+    add({"--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_DAC_OVERRIDE"});
+  }
+  add({"--as-pid-1", "--die-with-parent", "--new-session", "--clearenv"});
+  add({"--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev"});
+  add({"--size", size, "--tmpfs", "/run", "--size", size, "--tmpfs", "/tmp", "--chdir", "/"});
+  add({"--info-fd", std::to_string(descriptors.info), "--"});
+  add({"/init", "--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5"});
+  return arguments;
 }
 
 Result<SandboxProcess> start_sandbox(const SandboxSpec& spec) {
@@ -212,17 +212,26 @@ Result<SandboxProcess> start_sandbox(const SandboxSpec& spec) {
       return fail(ErrorCode::kInternal, "host.sandbox.start", std::string("the cgroup cannot be joined: ") + std::strerror(errno));
     }
   }
-  plan.mount_tree = spec.uid != 0;
-  std::vector<std::string> arguments = sandbox_arguments(spec, plan.mount_tree ? kMountPoint : spec.tree, kInfo);
+  net::Descriptor user_namespace;
+  if (spec.ids.separate()) {
+    GATEWAY_ASSIGN(user_namespace, make_user_namespace(spec.ids));
+  }
+  plan.mount_tree = spec.ids.enclave != 0;
+  std::vector<std::string> arguments =
+      sandbox_arguments(spec, plan.mount_tree ? kMountPoint : spec.tree,
+                        {.info = kInfo, .user_namespace = user_namespace.valid() ? kUserNamespace : -1});
   for (auto& argument : arguments) plan.arguments.push_back(argument.data());
   plan.arguments.push_back(nullptr);
-  plan.descriptors = {spec.control, spec.nsm, spec.ingress, info.write_end.get(), failure.write_end.get()};
+  plan.first_other = static_cast<unsigned>(kUserNamespace) + (user_namespace.valid() ? 1U : 0U);
+  plan.descriptors = {spec.control,         spec.nsm,
+                      spec.ingress,         info.write_end.get(),
+                      failure.write_end.get(), user_namespace.valid() ? user_namespace.get() : null.get()};
   plan.messages = messages.write_end.get();
   plan.null = null.get();
   plan.cgroup_procs = procs.get();
   plan.bwrap = spec.bwrap.c_str();
   plan.tree = spec.tree.c_str();
-  plan.uid = spec.uid;
+  plan.enclave_id = spec.ids.enclave;
   plan.parent = ::getpid();
   fill_cpus(spec, plan);
 

@@ -1,7 +1,8 @@
 // The sandbox of platform local: bubblewrap with namespaces of its own for everything, no capability, a read-only root,
 // and the runtime as PID 1 with three inherited descriptors. Any step that fails is fatal.
 //
-// Started by root, the enclave first gets a kernel uid of its own: bwrap's --uid alone would leave kernel uid 0.
+// Started by root, the enclave first gets a kernel uid of its own: bwrap's --uid alone would leave kernel uid 0. Where ids
+// for it are to be had, the workload can be given another: then the runtime keeps the three capabilities that this takes.
 // Errors: kUnavailable host.sandbox.bwrap; kInternal host.sandbox.start
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "host/kernel_ids.h"
 #include "net/descriptor.h"
 
 namespace gateway::host {
@@ -21,7 +23,7 @@ struct SandboxSpec {
   std::string tree;              // becomes the read-only root
   std::uint64_t memory = 0;      // bounds the temporary file systems
   std::vector<int> cpus;         // empty: all
-  std::uint32_t uid = 0;         // 0: that of this process
+  KernelIds ids;
   std::string cgroup;            // empty: none
   // Borrowed; become descriptors 3, 4 and 5 of the enclave's PID 1.
   int control = -1;
@@ -38,7 +40,12 @@ struct SandboxProcess {
 
 Result<std::string> find_bwrap();
 // The argument list, apart so that tests can read it.
-std::vector<std::string> sandbox_arguments(const SandboxSpec& spec, const std::string& root, int info_descriptor);
+struct SandboxDescriptors {
+  int info = -1;            // where bwrap tells the pid of its child
+  int user_namespace = -1;  // with ids for the workload; -1: bwrap makes a plain one
+};
+std::vector<std::string> sandbox_arguments(const SandboxSpec& spec, const std::string& root,
+                                           const SandboxDescriptors& descriptors);
 Result<SandboxProcess> start_sandbox(const SandboxSpec& spec);
 
 }  // namespace gateway::host

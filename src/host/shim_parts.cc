@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -62,12 +61,8 @@ Result<net::Descriptor> lock_of_folder(const std::string& path) {
   }
 }
 
-Status give_up_root(std::uint32_t uid) {
-  if (uid == 0) return {};
-  if (::setgroups(0, nullptr) == 0 && ::setresgid(uid, uid, uid) == 0 && ::setresuid(uid, uid, uid) == 0 &&
-      ::setuid(0) != 0 && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
-    return {};
-  }
+Status give_up_root(std::uint32_t id) {
+  if (id == 0 || (drop_to(id) && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)) return {};
   return fail(ErrorCode::kInternal, "host.shim.privileges", "the shim could not give up root");
 }
 
@@ -77,7 +72,7 @@ SandboxSpec sandbox_of(const EnclaveSpec& spec, std::string bwrap) {
   sandbox.tree = spec.tree;
   sandbox.memory = spec.memory;
   sandbox.cpus = spec.cpus;
-  sandbox.uid = spec.uid;
+  sandbox.ids = spec.ids;
   sandbox.cgroup = spec.cgroup;
   return sandbox;
 }
@@ -88,6 +83,8 @@ ShimStatus first_status(const EnclaveSpec& spec, const Clock& clock) {
   status.memory_limit = spec.cgroup.empty() ? 0 : spec.memory;
   status.memory_note = spec.cgroup_note;
   status.started_at = clock.now();
+  status.uid = spec.ids.enclave != 0 ? spec.ids.enclave : ::getuid();
+  status.workload_uid = spec.ids.separate() ? spec.ids.workload_uid : status.uid;
   return status;
 }
 
@@ -116,7 +113,8 @@ Result<ShimParts> prepare_shim(const std::string& path, const Clock& clock) {
   GATEWAY_ASSIGN(SocketPair nsm, make_socket_pair());
   GATEWAY_ASSIGN(const net::Descriptor ingress,
                  listen_in_folder(folder.get(), kIngressSocket, 0600, kEnclaveBacklog));
-  if (spec.uid != 0 && ::fchownat(folder.get(), kIngressSocket, spec.uid, spec.uid, AT_SYMLINK_NOFOLLOW) != 0) {
+  const std::uint32_t id = spec.ids.enclave;
+  if (id != 0 && ::fchownat(folder.get(), kIngressSocket, id, id, AT_SYMLINK_NOFOLLOW) != 0) {
     return fail(ErrorCode::kInternal, "host.shim.privileges", std::string("the ingress socket: ") + std::strerror(errno));
   }
   GATEWAY_ASSIGN(net::Descriptor status_socket, listen_in_folder(folder.get(), kStatusSocket, 0600, 64));
@@ -125,7 +123,7 @@ Result<ShimParts> prepare_shim(const std::string& path, const Clock& clock) {
   sandbox.nsm = nsm.theirs.get();
   sandbox.ingress = ingress.get();
   GATEWAY_ASSIGN(SandboxProcess process, start_sandbox(sandbox));
-  GATEWAY_TRY(give_up_root(spec.uid));
+  GATEWAY_TRY(give_up_root(id));
 
   ShimStatus status = first_status(spec, clock);
   status.listen = bound_address(spec.listen, listener.get());

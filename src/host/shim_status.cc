@@ -76,6 +76,8 @@ std::string encode_status(const ShimStatus& status) {
       {"root_pem", status.root_pem},
       {"memory_limit", status.memory_limit},
       {"memory_note", status.memory_note},
+      {"uid", status.uid},
+      {"workload_uid", status.workload_uid},
       {"connections", status.connections},
       {"started_at_ms", status.started_at.time_since_epoch().count()},
       {"ready_at_ms", status.ready_at.time_since_epoch().count()},
@@ -110,6 +112,10 @@ Result<ShimStatus> parse_status(std::string_view json) {
   GATEWAY_ASSIGN(status.root_pem, fields.text("root_pem", 8192));
   GATEWAY_ASSIGN(status.memory_limit, fields.number("memory_limit", 1ULL << 60U));
   GATEWAY_ASSIGN(status.memory_note, fields.text("memory_note", 512));
+  GATEWAY_ASSIGN(const std::uint64_t uid, fields.number("uid", UINT32_MAX));
+  GATEWAY_ASSIGN(const std::uint64_t workload_uid, fields.number("workload_uid", UINT32_MAX));
+  status.uid = static_cast<std::uint32_t>(uid);
+  status.workload_uid = static_cast<std::uint32_t>(workload_uid);
   GATEWAY_ASSIGN(status.connections, fields.number("connections", 1ULL << 32U));
   GATEWAY_ASSIGN(const std::uint64_t started, fields.number("started_at_ms", kMaxTimeMs));
   GATEWAY_ASSIGN(const std::uint64_t ready, fields.number("ready_at_ms", kMaxTimeMs));

@@ -32,6 +32,8 @@ struct ShimStatus {
   std::string root_pem;
   std::uint64_t memory_limit = 0;               // bytes enforced by a cgroup; 0: none
   std::string memory_note;                      // why none
+  std::uint32_t uid = 0;                        // kernel uid of the enclave
+  std::uint32_t workload_uid = 0;               // and of its workload; the same where there is none to spare
   std::uint64_t connections = 0;                // open now
   Time started_at{};
   Time ready_at{};                              // zero until ready

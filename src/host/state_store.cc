@@ -22,7 +22,7 @@ CREATE TABLE enclaves (
   memory INTEGER NOT NULL,
   cpu_count INTEGER NOT NULL,
   cpus TEXT NOT NULL,
-  uid INTEGER NOT NULL,
+  slot INTEGER NOT NULL,
   desired TEXT NOT NULL CHECK (desired IN ('running', 'stopped')),
   pending INTEGER NOT NULL,
   restarts INTEGER NOT NULL,
@@ -131,7 +131,7 @@ EnclaveRecord record_from(sqlite3_stmt* row) {
   record.memory = static_cast<std::uint64_t>(sqlite3_column_int64(row, 6));
   record.cpu_count = static_cast<std::uint32_t>(sqlite3_column_int64(row, 7));
   record.cpus = split(text_column(row, 8));
-  record.uid = static_cast<std::uint32_t>(sqlite3_column_int64(row, 9));
+  record.slot = static_cast<std::uint32_t>(sqlite3_column_int64(row, 9));
   record.desired = text_column(row, 10) == "running" ? Desired::kRunning : Desired::kStopped;
   record.pending = sqlite3_column_int(row, 11) != 0;
   record.restarts = static_cast<std::uint64_t>(sqlite3_column_int64(row, 12));
@@ -181,7 +181,7 @@ Result<std::vector<EnclaveRecord>> StateStore::all() const {
   const std::lock_guard lock(impl_->mutex);
   GATEWAY_ASSIGN(const Statement statement,
                  prepare(impl_->database.get(),
-                         "SELECT name, platform, image_key, listen, config, tokens, memory, cpu_count, cpus, uid, desired, "
+                         "SELECT name, platform, image_key, listen, config, tokens, memory, cpu_count, cpus, slot, desired, "
                          "pending, restarts, start_timeout_ms, max_connections, created_at_ms FROM enclaves ORDER BY name"));
   std::vector<EnclaveRecord> records;
   int step = SQLITE_ROW;
@@ -195,7 +195,7 @@ Status StateStore::put(const EnclaveRecord& record) {
   GATEWAY_ASSIGN(const Statement statement,
                  prepare(impl_->database.get(),
                          "INSERT OR REPLACE INTO enclaves (name, platform, image_key, listen, config, tokens, memory, "
-                         "cpu_count, cpus, uid, desired, pending, restarts, start_timeout_ms, max_connections, "
+                         "cpu_count, cpus, slot, desired, pending, restarts, start_timeout_ms, max_connections, "
                          "created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   Binder(statement.get())
       .text(record.name)
@@ -207,7 +207,7 @@ Status StateStore::put(const EnclaveRecord& record) {
       .number(static_cast<std::int64_t>(record.memory))
       .number(record.cpu_count)
       .text(join(record.cpus))
-      .number(record.uid)
+      .number(record.slot)
       .text(record.desired == Desired::kRunning ? "running" : "stopped")
       .number(record.pending ? 1 : 0)
       .number(static_cast<std::int64_t>(record.restarts))

@@ -29,7 +29,7 @@ struct EnclaveRecord {
   std::uint64_t memory = 0;
   std::uint32_t cpu_count = 0;
   std::vector<int> cpus;
-  std::uint32_t uid = 0;
+  std::uint32_t slot = 0;      // EnclaveSpec::slot
   Desired desired = Desired::kRunning;
   bool pending = true;
   std::uint64_t restarts = 0;
