@@ -20,6 +20,17 @@ LocalResponse plain_status(bool good) {
   return response;
 }
 
+// Two of them could mean one thing here and another behind: then there is none.
+std::optional<std::string_view> authorization(const net::HttpHead& head) {
+  std::optional<std::string_view> found;
+  for (const net::HttpHeader& header : head.headers) {
+    if (!net::header_is(header.name, "authorization")) continue;
+    if (found) return std::nullopt;
+    found = header.value;
+  }
+  return found;
+}
+
 // Counts how a forwarded request ended, and feeds the account of profile llama.
 class CallObserver final : public ForwardObserver {
  public:
@@ -78,14 +89,14 @@ Decision RuntimeGate::own_endpoint(const net::HttpHead& head, const net::TargetP
 
 Decision RuntimeGate::guarded(const net::HttpHead& head, channel::Right right, std::string_view media_type,
                               const std::function<Bytes()>& body) {
-  auto caller = parts_.admission.admit(head.header("authorization"), right, parts_.loop.now());
+  auto caller = parts_.admission.admit(authorization(head), right, parts_.loop.now());
   if (!caller) return std::move(caller.error());
   return LocalResponse{.status = 200, .media_type = media_type, .body = body(),
                        .extra_headers = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"};
 }
 
 Decision RuntimeGate::forward(const net::HttpHead& head, const net::TargetParts& target) {
-  auto caller = parts_.admission.admit(head.header("authorization"), channel::kRightCall, parts_.loop.now());
+  auto caller = parts_.admission.admit(authorization(head), channel::kRightCall, parts_.loop.now());
   if (!caller) return std::move(caller.error());
   if (!image::path_allowed(paths_, target.path)) return no_such_path();
   if (!parts_.workload_ready()) {

@@ -13,6 +13,7 @@
 
 #include "net/address.h"
 #include "net/http.h"
+#include "runtime/test_parts.h"
 
 namespace gateway::runtime {
 namespace {
@@ -30,23 +31,10 @@ Pair socket_pair() {
   return {net::Descriptor(ends[0]), net::Descriptor(ends[1])};
 }
 
-image::Description default_description() {
-  image::Description description;
-  description.name = "test";
-  description.app_version = "1";
-  description.workload.argv = {"/bin/test_workload", "serve", "/run/gateway/app.sock"};
-  description.workload.readiness = image::Readiness{.path = "/healthz"};
-  description.workload.stop_grace = std::chrono::milliseconds(500);
-  description.ingress.socket = "/run/gateway/app.sock";
-  description.ingress.paths = {"/v1/*", "/stream", "/echo"};
-  description.resources.memory = 256ULL * 1024 * 1024;
-  return description;
-}
-
 }  // namespace
 
 TestEnclave::TestEnclave()
-    : description(default_description()),
+    : description(test_description()),
       root_(*attester::LocalRoot::create(SystemClock().now())),
       access_key_(*crypto::PrivateKey::generate(crypto::KeyType::kP256)) {
   config = channel::make_default_config(access_key_.public_key());
