@@ -14,18 +14,19 @@
 namespace gateway::client {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::StartsWith;
 using testing::FakeEnclave;
+using ::testing::HasSubstr;
 using testing::ManualClock;
+using ::testing::Not;
 using testing::ServerSide;
+using ::testing::StartsWith;
 
 // A local client that knows bytes alone.
 class LocalClient {
  public:
   explicit LocalClient(std::uint16_t port)
-      : socket_(*net::connect_to({.kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .cid = 0, .port = port}, 2000)),
+      : socket_(
+            *net::connect_to({.kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .cid = 0, .port = port}, 2000)),
         host_("127.0.0.1:" + std::to_string(port)) {}
 
   void send(std::string_view bytes) {
@@ -77,8 +78,8 @@ class Running {
     options.on_refusal = [this](const Error& error) { refusals.emplace_back(error.id()); };
     Attempt made = attempt(endpoint, context_, verifier_, std::chrono::seconds(5));
     EXPECT_FALSE(made.error) << made.error->message();
-    proxy_ = *Proxy::open(loop_, std::move(endpoint), context_, verifier_, std::move(made.connection),
-                          std::move(options));
+    proxy_ =
+        *Proxy::open(loop_, std::move(endpoint), context_, verifier_, std::move(made.connection), std::move(options));
     port = proxy_->port();
     thread_ = std::thread([this] { loop_.run(); });
   }
@@ -173,12 +174,14 @@ TEST(Proxy, WritesHostAndFramingAnewAndPassesNoHopByHopHeader) {
   std::promise<std::string> head;
   FakeEnclave enclave(serving([&](ServerSide& side, const ServerSide::Seen& seen) {
     head.set_value(seen.head);
-    return side.write("HTTP/1.1 204 No Content\r\nKeep-Alive: timeout=9\r\nX-Private: 1\r\nConnection: x-private\r\n\r\n");
+    return side.write(
+        "HTTP/1.1 204 No Content\r\nKeep-Alive: timeout=9\r\nX-Private: 1\r\nConnection: x-private\r\n\r\n");
   }));
   Running proxy(enclave);
   LocalClient client(proxy.port);
-  client.ask("GET /a", "Connection: keep-alive, X-Secret\r\nX-Secret: 1\r\nTE: trailers\r\nUpgrade: h2c\r\nX-Other: 2\r\n"
-                       "Authorization: Bearer abc\r\n");
+  client.ask("GET /a",
+             "Connection: keep-alive, X-Secret\r\nX-Secret: 1\r\nTE: trailers\r\nUpgrade: h2c\r\nX-Other: 2\r\n"
+             "Authorization: Bearer abc\r\n");
   const std::string sent = head.get_future().get();
   EXPECT_THAT(sent, HasSubstr("Host: " + enclave.endpoint() + "\r\n"));
   EXPECT_THAT(sent, HasSubstr("X-Other: 2\r\n"));
@@ -290,6 +293,14 @@ TEST(Proxy, ResetsTheClientWhenTheAnswerIsCut) {
     client.ask("POST /", "Content-Length: 0\r\n");
     EXPECT_THAT(client.rest(), ::testing::EndsWith("RESET")) << answer;
   }
+}
+
+TEST(Proxy, RefusesASwitchOfProtocolsThatNobodyAskedFor) {
+  FakeEnclave enclave(answering("HTTP/1.1 101 Switching Protocols\r\n\r\n", true));
+  Running proxy(enclave);
+  LocalClient client(proxy.port);
+  client.ask("POST /", "Content-Length: 0\r\n");
+  EXPECT_THAT(client.rest(), HasSubstr("client.upgrade"));
 }
 
 TEST(Proxy, EndsAnAnswerWhoseCloseNotifyCame) {
@@ -475,7 +486,8 @@ TEST(Proxy, RefusesToListenForTheWholeNetwork) {
   net::Loop loop;
   ProxyOptions options;
   options.listen.host = "0.0.0.0";
-  const auto proxy = Proxy::open(loop, *Endpoint::parse(enclave.endpoint()), *context, verifier, nullptr, std::move(options));
+  const auto proxy =
+      Proxy::open(loop, *Endpoint::parse(enclave.endpoint()), *context, verifier, nullptr, std::move(options));
   ASSERT_FALSE(proxy);
   EXPECT_EQ(proxy.error().id(), "client.listen.not_loopback");
 }

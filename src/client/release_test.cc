@@ -107,7 +107,8 @@ TEST(Release, SignsNothingThatCouldNotBeOpened) {
 }
 
 TEST(Release, ReadsVersionsOfThreeNumbersOnly) {
-  for (const char* text : {"", "1", "1.2", "1.2.", "1.2.3.4", "1.2.x", "v1.2.3", "-1.2.3", "1.2.3 ", "4294967296.0.0"}) {
+  for (const char* text :
+       {"", "1", "1.2", "1.2.", "1.2.3.4", "1.2.x", "v1.2.3", "-1.2.3", "1.2.3 ", "4294967296.0.0"}) {
     const auto version = ReleaseVersion::parse(text);
     ASSERT_FALSE(version) << text;
     EXPECT_EQ(version.error().id(), "release.version");

@@ -1,5 +1,5 @@
-// Everything that a stranger's service may answer to an attestation request: HTTP first, then the response in it, judged
-// by a verifier that has a policy. Nothing in it can ever verify, because the fuzzer does not know the nonce.
+// Everything that a stranger's service may answer to an attestation request: HTTP first, then the response in it,
+// judged by a verifier that has a policy. Nothing in it can ever verify, because the fuzzer does not know the nonce.
 #include <cstdlib>
 
 #include "client/attestation_reply.h"

@@ -264,7 +264,11 @@ void FakeEnclave::serve(net::Descriptor socket) {
 bool FakeEnclave::answer_attestation(ServerSide& side, const std::string& target) {
   const Knobs now = knobs();
   if (target.find("fresh=1") != std::string::npos) ++fresh_;
-  if (now.attestation_answer) return side.write(now.attestation_answer(target)) && !now.close_after_answer;
+  if (now.attestation_answer) {
+    if (!side.write(now.attestation_answer(target))) return false;
+    if (now.close_after_answer) side.close_in_order();
+    return !now.close_after_answer;
+  }
   Bytes body;
   if (now.attestation_body) {
     body = now.attestation_body(target);
@@ -275,7 +279,7 @@ bool FakeEnclave::answer_attestation(ServerSide& side, const std::string& target
   }
   return side.write("HTTP/1.1 200 OK\r\nContent-Type: application/cbor\r\nContent-Length: " +
                     std::to_string(body.size()) + "\r\n\r\n") &&
-         side.write(body) && !now.close_after_answer;
+         side.write(body);
 }
 
 AttestationResponse FakeEnclave::attest(const std::string& target, const TlsStream& stream) {
