@@ -19,8 +19,9 @@ namespace json = boost::json;
 std::string find_runtime(const std::string& given) {
   if (!given.empty()) return given;
   std::error_code ignored;
-  const fs::path beside = fs::read_symlink("/proc/self/exe", ignored).parent_path() / "gateway-enclave";
-  for (const fs::path& candidate : {beside, fs::path("/usr/libexec/gateway/gateway-enclave")}) {
+  const fs::path folder = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  for (const fs::path& candidate : {folder / "gateway-enclave", folder.parent_path() / "libexec/gateway/gateway-enclave",
+                                    fs::path("/usr/libexec/gateway/gateway-enclave")}) {
     if (fs::is_regular_file(candidate, ignored)) return candidate.string();
   }
   const char* variable = std::getenv("GATEWAY_ENCLAVE");

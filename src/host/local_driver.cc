@@ -282,7 +282,10 @@ std::unique_ptr<Driver> make_local_driver(LocalDriverOptions options) {
 Result<std::string> find_program(const std::string& name) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  for (const auto& folder : {self.parent_path(), std::filesystem::path("/usr/bin"), std::filesystem::path("/usr/local/bin")}) {
+  const auto prefix = self.parent_path().parent_path();
+  // Beside this program in a build folder; PREFIX/sbin and PREFIX/libexec once installed.
+  for (const auto& folder : {self.parent_path(), prefix / "sbin", prefix / "libexec/gateway",
+                             std::filesystem::path("/usr/bin"), std::filesystem::path("/usr/local/bin")}) {
     const std::string path = folder / name;
     if (::access(path.c_str(), X_OK) == 0) return path;
   }
