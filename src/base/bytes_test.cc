@@ -95,9 +95,13 @@ TEST(Hex, RefusesOddLengthsAndOtherCharacters) {
 }
 
 TEST(Base64, AgreesWithRfc4648) {
-  constexpr std::pair<const char*, const char*> kExamples[] = {
-      {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},         {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  constexpr std::pair<const char*, const char*> kExamples[] = {{"", ""},
+                                                               {"f", "Zg=="},
+                                                               {"fo", "Zm8="},
+                                                               {"foo", "Zm9v"},
+                                                               {"foob", "Zm9vYg=="},
+                                                               {"fooba", "Zm9vYmE="},
+                                                               {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, encoded] : kExamples) {
     EXPECT_EQ(to_base64(as_bytes(plain)), encoded);
     EXPECT_EQ(as_text(from_base64(encoded).value()), plain);
@@ -117,7 +121,8 @@ TEST(Base64, KeepsItsTwoAlphabetsApart) {
 }
 
 TEST(Base64, RefusesWhatIsNotCanonical) {
-  for (const char* text : {"Zg", "Zg=", "Zg===", "Z===", "====", "Zh==", "Zm9=", "Zg==\n", " Zg==", "Zg==Zg==", "Z=g="}) {
+  for (const char* text :
+       {"Zg", "Zg=", "Zg===", "Z===", "====", "Zh==", "Zm9=", "Zg==\n", " Zg==", "Zg==Zg==", "Z=g="}) {
     EXPECT_FALSE(from_base64(text)) << text;
   }
   for (const char* text : {"Z", "Zh", "Zm9", "Zg==", "Zm 8", "Zm8\n"}) EXPECT_FALSE(from_base64url(text)) << text;

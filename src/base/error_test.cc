@@ -9,8 +9,8 @@
 namespace gateway {
 namespace {
 
-constexpr ErrorCode kAllCodes[] = {ErrorCode::kMalformed,     ErrorCode::kUnsupported,   ErrorCode::kLimitExceeded,
-                                   ErrorCode::kNotAuthentic,  ErrorCode::kExpired,       ErrorCode::kPolicyRejected,
+constexpr ErrorCode kAllCodes[] = {ErrorCode::kMalformed,       ErrorCode::kUnsupported, ErrorCode::kLimitExceeded,
+                                   ErrorCode::kNotAuthentic,    ErrorCode::kExpired,     ErrorCode::kPolicyRejected,
                                    ErrorCode::kInvalidArgument, ErrorCode::kNotFound,    ErrorCode::kUnavailable,
                                    ErrorCode::kInternal};
 

@@ -78,10 +78,9 @@ void append_json(std::string& out, std::string_view text) {
 void set_up(Format format, Level least) {
   output().format = format;
   output().logger.set_level(to_spdlog(least));
-  output().logger.set_pattern(format == Format::kJson
-                                  ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
-                                  : "%Y-%m-%dT%H:%M:%S.%eZ %-7l %v",
-                              spdlog::pattern_time_type::utc);
+  output().logger.set_pattern(
+      format == Format::kJson ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %-7l %v",
+      spdlog::pattern_time_type::utc);
 }
 
 void set_output(int file_descriptor) { output().sink->use(file_descriptor); }

@@ -22,10 +22,10 @@ inline std::unexpected<Error> fail(ErrorCode code, ErrorId id, std::string detai
 #define GATEWAY_CONCAT(a, b) GATEWAY_CONCAT_INNER(a, b)
 
 // Leaves the function with the error of a Status (or of a Result whose value is not needed).
-#define GATEWAY_TRY(...)                                                                  \
-  do {                                                                                    \
-    if (auto gateway_status = (__VA_ARGS__); !gateway_status)                             \
-      return std::unexpected(std::move(gateway_status).error());                          \
+#define GATEWAY_TRY(...)                                         \
+  do {                                                           \
+    if (auto gateway_status = (__VA_ARGS__); !gateway_status)    \
+      return std::unexpected(std::move(gateway_status).error()); \
   } while (false)
 
 // GATEWAY_ASSIGN(auto x, f()): declares or assigns x from a Result, or leaves the function with its error.

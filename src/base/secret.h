@@ -18,9 +18,9 @@ namespace gateway {
 class Secret {
  public:
   Secret() = default;
-  explicit Secret(std::size_t size);    // zeroed, to be filled through reveal_mutable()
-  explicit Secret(ByteView bytes);      // copies; the caller wipes its own
-  static Secret take(Bytes&& bytes);    // copies and wipes the source
+  explicit Secret(std::size_t size);  // zeroed, to be filled through reveal_mutable()
+  explicit Secret(ByteView bytes);    // copies; the caller wipes its own
+  static Secret take(Bytes&& bytes);  // copies and wipes the source
   Secret(Secret&& other) noexcept;
   Secret& operator=(Secret&& other) noexcept;
   Secret(const Secret&) = delete;

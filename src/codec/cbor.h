@@ -40,12 +40,12 @@ class CborReader {
   std::optional<CborType> peek() const;
 
   Result<std::uint64_t> unsigned_integer();
-  Result<std::int64_t> integer();            // either sign, within int64
-  Result<ByteView> bytes();                  // definite-length; a view into the input
-  Result<std::string_view> text();           // definite-length; a view into the input
+  Result<std::int64_t> integer();   // either sign, within int64
+  Result<ByteView> bytes();         // definite-length; a view into the input
+  Result<std::string_view> text();  // definite-length; a view into the input
   Result<bool> boolean();
-  Result<std::uint64_t> tag();               // the tag's number; its content is the next item
-  bool take_null();                          // consumes a null if one is next
+  Result<std::uint64_t> tag();  // the tag's number; its content is the next item
+  bool take_null();             // consumes a null if one is next
   // Enter a container; read its items; leave with end(), which refuses unread items.
   // The count is absent when the length is indefinite: read until peek() is nullopt.
   Result<std::optional<std::uint64_t>> array();

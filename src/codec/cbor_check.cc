@@ -179,8 +179,7 @@ Status report(CborFault fault, std::size_t at, const CborLimits& limits) {
     case CborFault::kNone: return {};
     case CborFault::kTruncated:
       return fail(ErrorCode::kMalformed, "cbor.truncated", "the CBOR item is not complete where the input ends");
-    case CborFault::kMalformed:
-      return fail(ErrorCode::kMalformed, "cbor.malformed", "not well-formed CBOR" + where);
+    case CborFault::kMalformed: return fail(ErrorCode::kMalformed, "cbor.malformed", "not well-formed CBOR" + where);
     case CborFault::kNotDeterministic:
       return fail(ErrorCode::kMalformed, "cbor.not_deterministic",
                   "expected deterministic CBOR (RFC 8949 section 4.2.1), found another encoding" + where);
@@ -201,9 +200,9 @@ Status report(CborFault fault, std::size_t at, const CborLimits& limits) {
 
 Status check(ByteView input, const CborLimits& limits, CborProfile profile) {
   if (input.size() > limits.bytes) {
-    return fail(ErrorCode::kLimitExceeded, "cbor.size",
-                "expected at most " + std::to_string(limits.bytes) + " bytes of CBOR, found " +
-                    std::to_string(input.size()));
+    return fail(
+        ErrorCode::kLimitExceeded, "cbor.size",
+        "expected at most " + std::to_string(limits.bytes) + " bytes of CBOR, found " + std::to_string(input.size()));
   }
   Checker checker(input, limits, profile);
   GATEWAY_TRY(report(checker.item(0), checker.at(), limits));

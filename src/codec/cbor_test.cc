@@ -107,9 +107,9 @@ TEST(Cbor, RefusesDuplicateKeysHoweverTheyAreEncoded) {
 
 TEST(Cbor, RefusesInvalidUtf8) {
   EXPECT_EQ(refusal("61ff"), "cbor.utf8");
-  EXPECT_EQ(refusal("62c080"), "cbor.utf8");      // overlong
-  EXPECT_EQ(refusal("63eda080"), "cbor.utf8");    // surrogate
-  EXPECT_EQ(refusal("64f4908080"), "cbor.utf8");  // beyond U+10FFFF
+  EXPECT_EQ(refusal("62c080"), "cbor.utf8");        // overlong
+  EXPECT_EQ(refusal("63eda080"), "cbor.utf8");      // surrogate
+  EXPECT_EQ(refusal("64f4908080"), "cbor.utf8");    // beyond U+10FFFF
   EXPECT_EQ(refusal("7f61c361a9ff"), "cbor.utf8");  // a chunk is a text of its own
 }
 
@@ -139,8 +139,8 @@ std::optional<boost::json::value> vectors(const std::string& name) {
   return boost::json::parse(text.str());  // it has integers beyond 64 bits, which parse_json refuses
 }
 
-#define NEED_VECTORS(name)                                                                  \
-  const auto loaded = vectors(name);                                                        \
+#define NEED_VECTORS(name)           \
+  const auto loaded = vectors(name); \
   if (!loaded) GTEST_SKIP() << "GATEWAY_VECTORS is not set: RFC 8949's vectors did NOT run"
 
 TEST(Cbor, AcceptsTheExamplesOfRfc8949) {
@@ -183,11 +183,11 @@ TEST(Cbor, RefusesTheMalformedListOfRfc8949) {
 }
 
 TEST(Cbor, ComparesKeysAsValues) {
-  EXPECT_EQ(refusal("a27f61616162ff016261620a"), "cbor.duplicate_key");  // (_ "a", "b") and "ab"
-  EXPECT_EQ(refusal("a2f93c0001fa3f80000002"), "cbor.duplicate_key");    // 1.0 in two widths
+  EXPECT_EQ(refusal("a27f61616162ff016261620a"), "cbor.duplicate_key");    // (_ "a", "b") and "ab"
+  EXPECT_EQ(refusal("a2f93c0001fa3f80000002"), "cbor.duplicate_key");      // 1.0 in two widths
   EXPECT_EQ(refusal("a2a20102030400a20304010200"), "cbor.duplicate_key");  // maps in two orders
-  EXPECT_EQ(refusal("a29f01ff0081010a"), "cbor.duplicate_key");          // [_ 1] and [1]
-  EXPECT_EQ(refusal("a2c10100d801010a"), "cbor.duplicate_key");          // tag 1 in two lengths
+  EXPECT_EQ(refusal("a29f01ff0081010a"), "cbor.duplicate_key");            // [_ 1] and [1]
+  EXPECT_EQ(refusal("a2c10100d801010a"), "cbor.duplicate_key");            // tag 1 in two lengths
   EXPECT_EQ(refusal("a1616182a161620161629f01ff"), "cbor.trailing");
   EXPECT_EQ(refusal("a2616101614101"), "accepted");
   EXPECT_EQ(refusal("a2010041010a"), "accepted");  // 1 and h'01' are not the same
@@ -196,7 +196,9 @@ TEST(Cbor, ComparesKeysAsValues) {
 }
 
 TEST(Cbor, RefusesDuplicateKeysInNestedMaps) {
-  EXPECT_EQ(refusal("a10181a2010101" "02"), "cbor.duplicate_key");
+  EXPECT_EQ(refusal("a10181a2010101"
+                    "02"),
+            "cbor.duplicate_key");
   EXPECT_EQ(refusal("a1a2010101020a"), "cbor.duplicate_key");  // a map with a duplicate as a key
 }
 
@@ -212,7 +214,13 @@ TEST(Cbor, JudgesAHugeMapQuickly) {
 }
 
 TEST(Cbor, SkipsWholeItems) {
-  auto reader = open_hex("84" "9f018202039f04ffff" "bf61610161628101ff" "c2" "420102" "5f41014102ff");
+  auto reader = open_hex(
+      "84"
+      "9f018202039f04ffff"
+      "bf61610161628101ff"
+      "c2"
+      "420102"
+      "5f41014102ff");
   ASSERT_TRUE(reader) << reader.error().message();
   ASSERT_TRUE(reader->array_of(4));
   for (const char* expected : {"9f018202039f04ffff", "bf61610161628101ff", "c2420102", "5f41014102ff"}) {

@@ -49,7 +49,7 @@ class DerReader {
   Result<ByteView> unsigned_integer();           // big-endian, no sign byte; negative is refused
   Result<std::int64_t> small_integer();          // not negative, below 2^32
   Result<bool> boolean();
-  Result<ByteView> oid();        // the content
+  Result<ByteView> oid();         // the content
   Result<ByteView> bit_string();  // of whole bytes
   Status finish() const;
 
@@ -59,7 +59,7 @@ class DerReader {
 
 // One element of these parts' concatenation.
 Bytes der(std::uint8_t tag, std::initializer_list<ByteView> parts);
-Bytes der_unsigned(ByteView big_endian);           // INTEGER; leading zeros are dropped, a sign byte is put where needed
+Bytes der_unsigned(ByteView big_endian);  // INTEGER; leading zeros are dropped, a sign byte is put where needed
 Bytes der_bit_string(ByteView bytes);
 std::optional<Bytes> der_oid(std::string_view dotted);  // the whole element; nullopt if it is not an OID
 std::string oid_text(ByteView content);                 // dotted

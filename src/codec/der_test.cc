@@ -16,7 +16,11 @@ std::string refusal(std::string_view text) {
 }
 
 TEST(Der, ReadsNestedElements) {
-  const Bytes bytes = hex("3009" "0201ff" "3004" "04020102");
+  const Bytes bytes =
+      hex("3009"
+          "0201ff"
+          "3004"
+          "04020102");
   DerReader input(bytes);
   auto sequence = input.enter(der_tag::kSequence);
   ASSERT_TRUE(sequence);
@@ -45,8 +49,8 @@ TEST(Der, ReadsLongLengths) {
 }
 
 TEST(Der, RefusesLengthsThatAreNotMinimalOrNotDefinite) {
-  EXPECT_EQ(refusal("048000"), "der.length");            // indefinite
-  EXPECT_EQ(refusal("04810100"), "der.length");          // fits one byte
+  EXPECT_EQ(refusal("048000"), "der.length");    // indefinite
+  EXPECT_EQ(refusal("04810100"), "der.length");  // fits one byte
   EXPECT_EQ(refusal("0482007f" + std::string(254, '0')), "der.length");
   EXPECT_EQ(refusal("048200ff" + std::string(510, '0')), "der.length");
   EXPECT_EQ(refusal("0485000000000100"), "der.length");  // five bytes of length
@@ -59,7 +63,11 @@ TEST(Der, RefusesTruncation) {
   }
 }
 
-TEST(Der, RefusesTagsOfSeveralBytes) { EXPECT_EQ(refusal("1f8101" "00"), "der.tag"); }
+TEST(Der, RefusesTagsOfSeveralBytes) {
+  EXPECT_EQ(refusal("1f8101"
+                    "00"),
+            "der.tag");
+}
 
 TEST(Der, RefusesAnotherType) {
   const Bytes bytes = hex("020101");
@@ -105,12 +113,15 @@ TEST(Der, ReadsBitStringsOfWholeBytesOnly) {
 
 TEST(Der, ReadsAndWritesOids) {
   EXPECT_EQ(to_hex(der_oid("1.2.840.10045.4.3.3").value()), "06082a8648ce3d040303");
-  EXPECT_EQ(to_hex(der_oid("2.23.133.5.4.9").value()), "060667810505" "0409");
+  EXPECT_EQ(to_hex(der_oid("2.23.133.5.4.9").value()),
+            "060667810505"
+            "0409");
   for (const char* text : {"1.2.840.10045.4.3.3", "2.23.133.5.4.9", "0.9", "2.999.3", "1.3.6.1.4.1.3704.1.3.1"}) {
     const Bytes encoded = der_oid(text).value();
     EXPECT_EQ(oid_text(DerReader(encoded).oid().value()), text);
   }
-  for (const char* text : {"", "1", "3.1", "1.40", "1.2.", ".1.2", "1..2", "1.2.x", "1.-2", "1.2.99999999999999999999"}) {
+  for (const char* text :
+       {"", "1", "3.1", "1.40", "1.2.", ".1.2", "1..2", "1.2.x", "1.-2", "1.2.99999999999999999999"}) {
     EXPECT_FALSE(der_oid(text)) << text;
   }
 }

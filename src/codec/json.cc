@@ -165,7 +165,8 @@ Result<boost::json::value> parse_json(std::string_view text, const JsonLimits& l
     return fail(ErrorCode::kLimitExceeded, "json.values", "more than " + std::to_string(limits.values) + " values");
   }
   if (handler.refusal == Refusal::kNumber) {
-    return fail(ErrorCode::kMalformed, "json.number", "expected integers within 64 bits and floats within double range");
+    return fail(ErrorCode::kMalformed, "json.number",
+                "expected integers within 64 bits and floats within double range");
   }
   if (error == boost::json::error::too_deep) {
     return fail(ErrorCode::kLimitExceeded, "json.depth", "deeper than " + std::to_string(limits.depth) + " levels");

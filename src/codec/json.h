@@ -1,5 +1,6 @@
 // JSON in and out through Boost.JSON, with limits and without surprises: duplicate keys, trailing bytes, comments,
-// invalid UTF-8, numbers that would lose digits and depth beyond the limit are refused. Include <boost/json.hpp> only in the .cc that needs values.
+// invalid UTF-8, numbers that would lose digits and depth beyond the limit are refused. Include <boost/json.hpp> only
+// in the .cc that needs values.
 #pragma once
 
 #include <boost/json/fwd.hpp>

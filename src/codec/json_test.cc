@@ -33,7 +33,8 @@ TEST(Json, ReadsScalarsAlone) {
 TEST(Json, KeepsNumbersExactly) {
   EXPECT_EQ(parse_json("18446744073709551615", kSmall)->as_uint64(), UINT64_MAX);
   EXPECT_EQ(parse_json("-9223372036854775808", kSmall)->as_int64(), INT64_MIN);
-  for (const double number : {0.1, 1.0 / 3.0, 2.2250738585072014e-308, 1.7976931348623157e308, 5e-324, 123456.789e-30}) {
+  for (const double number :
+       {0.1, 1.0 / 3.0, 2.2250738585072014e-308, 1.7976931348623157e308, 5e-324, 123456.789e-30}) {
     const auto again = parse_json(write_json(boost::json::value(number)), kSmall);
     ASSERT_TRUE(again) << again.error().message();
     EXPECT_EQ(again->as_double(), number);
@@ -59,8 +60,9 @@ TEST(Json, RefusesDuplicateKeysAtAnyDepth) {
 
 TEST(Json, RefusesWhatIsNotJson) {
   for (const char* text :
-       {"", " ", "{", "}", "[1,]", "{\"a\":1,}", "{'a':1}", "{a:1}", "01", "+1", ".5", "1.", "NaN", "Infinity", "tru",
-        "\"", "\"\n\"", "\"\\x\"", "[1] 2", "{}{}", "// c\n1", "1 /* c */", "\xef\xbb\xbf{}", "[1 2]", "\"\\ud800\""}) {
+       {"",      " ",    "{",       "}",         "[1,]",           "{\"a\":1,}", "{'a':1}",    "{a:1}",  "01",
+        "+1",    ".5",   "1.",      "NaN",       "Infinity",       "tru",        "\"",         "\"\n\"", "\"\\x\"",
+        "[1] 2", "{}{}", "// c\n1", "1 /* c */", "\xef\xbb\xbf{}", "[1 2]",      "\"\\ud800\""}) {
     EXPECT_EQ(refusal(text), "json.syntax") << text;
   }
   EXPECT_EQ(refusal(std::string_view("1\0", 2)), "json.syntax");
@@ -83,7 +85,8 @@ TEST(Json, RefusesWhatExceedsItsLimits) {
 }
 
 TEST(Json, WritesOneLineOrIndented) {
-  const boost::json::value value{{"a", {1, 2}}, {"b", boost::json::object()}, {"c", "x\n\""}, {"d", boost::json::array()}};
+  const boost::json::value value{
+      {"a", {1, 2}}, {"b", boost::json::object()}, {"c", "x\n\""}, {"d", boost::json::array()}};
   EXPECT_EQ(write_json(value), R"({"a":[1,2],"b":{},"c":"x\n\"","d":[]})");
   EXPECT_EQ(write_json_pretty(value),
             "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {},\n  \"c\": \"x\\n\\\"\",\n  \"d\": []\n}\n");

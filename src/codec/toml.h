@@ -34,7 +34,8 @@ struct TomlTableNode {
 
 class TomlValue {
  public:
-  using Variant = std::variant<bool, std::int64_t, double, std::string, TomlArray, std::shared_ptr<const TomlTableNode>>;
+  using Variant =
+      std::variant<bool, std::int64_t, double, std::string, TomlArray, std::shared_ptr<const TomlTableNode>>;
   Variant value;
   int line = 0;
 };
@@ -51,11 +52,11 @@ class TomlTable {
   Result<std::int64_t> integer(std::string_view key);
   Result<std::optional<std::int64_t>> optional_integer(std::string_view key);
   Result<std::optional<bool>> optional_boolean(std::string_view key);
-  Result<std::optional<Duration>> optional_duration(std::string_view key);       // "5m"
+  Result<std::optional<Duration>> optional_duration(std::string_view key);  // "5m"
   Result<std::optional<std::vector<std::string>>> optional_texts(std::string_view key);
   Result<std::optional<TomlTable>> optional_table(std::string_view key);
   Result<TomlTable> table(std::string_view key);
-  Result<std::vector<TomlTable>> tables(std::string_view key);                   // [[key]]; empty when absent
+  Result<std::vector<TomlTable>> tables(std::string_view key);  // [[key]]; empty when absent
   // Every key and its text, for tables whose keys are names rather than settings (measurements, environment).
   Result<std::map<std::string, std::string>> all_texts();
   Result<std::map<std::string, std::int64_t>> all_integers();

@@ -121,9 +121,26 @@ TEST(Toml, RefusesBadDurationsAndLetsCallersRefuseValues) {
 }
 
 TEST(Toml, RefusesWhatIsNotToml) {
-  for (const char* text : {"a", "a =", "= 1", "a = 1 b = 2", "a = 'x", "a = \"\"\"x", "[a", "[a]]", "a = [1,", "a = {b=1",
-                           "a = 1\na = 2", "[a]\n[a]", "a = 1\n[a]", "a.b = 1\na.b.c = 2", "a = \"\\q\"", "a = 01",
-                           "a = 99999999999999999999", "\xff = 1", "a = \"\xc0\x80\"", "a = 'x\x01'"}) {
+  for (const char* text : {"a",
+                           "a =",
+                           "= 1",
+                           "a = 1 b = 2",
+                           "a = 'x",
+                           "a = \"\"\"x",
+                           "[a",
+                           "[a]]",
+                           "a = [1,",
+                           "a = {b=1",
+                           "a = 1\na = 2",
+                           "[a]\n[a]",
+                           "a = 1\n[a]",
+                           "a.b = 1\na.b.c = 2",
+                           "a = \"\\q\"",
+                           "a = 01",
+                           "a = 99999999999999999999",
+                           "\xff = 1",
+                           "a = \"\xc0\x80\"",
+                           "a = 'x\x01'"}) {
     const Error error = refusal(text);
     EXPECT_EQ(error.id(), "toml.syntax") << text;
     EXPECT_EQ(error.code(), ErrorCode::kMalformed) << text;
@@ -165,6 +182,12 @@ TEST(Toml, RefusesHostileNesting) {
   EXPECT_EQ(refusal("x = [\"\\\"\", {" + repeated("a.", 400'000) + "a=1}]").id(), "toml.depth");
   EXPECT_EQ(refusal("# '\n" + repeated("a.", 400'000) + "a=1").id(), "toml.depth");
   EXPECT_EQ(refusal("x = \"\"\"\"\"\"\n" + repeated("a.", 400'000) + "a=1").id(), "toml.depth");
+}
+
+TEST(Toml, ReadsLettersWhereTheParserLooksForWhiteSpace) {
+  TomlTable table = table_of("a = \"\"\"one\\\n  \u00e9two\"\"\"\n");
+  EXPECT_EQ(table.text("a").value(), "one\u00e9two");
+  EXPECT_EQ(refusal("a = [\u03c7'x']").id(), "toml.syntax");
 }
 
 TEST(Toml, AcceptsDotsThatAreNotInKeys) {

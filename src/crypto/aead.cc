@@ -61,8 +61,7 @@ Secret derive(const char* mode, HashAlgorithm hash, ByteView key, ByteView salt,
   // OpenSSL takes non-const pointers and does not write through them; a null pointer would mean "not given".
   static std::uint8_t nothing = 0;
   const auto pointer = [](ByteView view) {
-    return view.empty() ? static_cast<void*>(&nothing)
-                        : static_cast<void*>(const_cast<std::uint8_t*>(view.data()));
+    return view.empty() ? static_cast<void*>(&nothing) : static_cast<void*>(const_cast<std::uint8_t*>(view.data()));
   };
   std::vector<OSSL_PARAM> parameters = {
       OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_MODE, const_cast<char*>(mode), 0),
@@ -77,8 +76,7 @@ Secret derive(const char* mode, HashAlgorithm hash, ByteView key, ByteView salt,
   }
   parameters.push_back(OSSL_PARAM_construct_end());
   Secret out(size);
-  if (context == nullptr ||
-      EVP_KDF_derive(context.get(), out.reveal_mutable().data(), size, parameters.data()) != 1) {
+  if (context == nullptr || EVP_KDF_derive(context.get(), out.reveal_mutable().data(), size, parameters.data()) != 1) {
     broken("derive a key");
   }
   return out;
@@ -93,8 +91,8 @@ Result<Bytes> aead_seal(AeadAlgorithm algorithm, const Secret& key, ByteView non
   const UniqueCipherContext context(EVP_CIPHER_CTX_new());
   Bytes out(plaintext.size() + kAeadTagSize);
   int length = 0;
-  bool fine = context != nullptr && EVP_EncryptInit_ex2(context.get(), cipher_of(algorithm), key.reveal().data(),
-                                                        nonce.data(), nullptr) == 1;
+  bool fine = context != nullptr &&
+              EVP_EncryptInit_ex2(context.get(), cipher_of(algorithm), key.reveal().data(), nonce.data(), nullptr) == 1;
   if (!aad.empty()) {
     fine = fine && EVP_EncryptUpdate(context.get(), nullptr, &length, aad.data(), static_cast<int>(aad.size())) == 1;
   }
@@ -121,8 +119,8 @@ Result<Bytes> aead_open(AeadAlgorithm algorithm, const Secret& key, ByteView non
   const UniqueCipherContext context(EVP_CIPHER_CTX_new());
   Bytes out(text.size());
   int length = 0;
-  bool fine = context != nullptr && EVP_DecryptInit_ex2(context.get(), cipher_of(algorithm), key.reveal().data(),
-                                                        nonce.data(), nullptr) == 1;
+  bool fine = context != nullptr &&
+              EVP_DecryptInit_ex2(context.get(), cipher_of(algorithm), key.reveal().data(), nonce.data(), nullptr) == 1;
   if (!aad.empty()) {
     fine = fine && EVP_DecryptUpdate(context.get(), nullptr, &length, aad.data(), static_cast<int>(aad.size())) == 1;
   }

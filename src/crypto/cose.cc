@@ -142,8 +142,8 @@ Result<Bytes> sign_cose_sign1(ByteView payload, const PrivateKey& key, CoseAlgor
   if (!curve_allowed(algorithm, key.type())) return unsupported("the key does not fit the algorithm");
   codec::CborWriter header;
   header.map(1).integer(kHeaderAlg).integer(static_cast<std::int64_t>(algorithm));
-  GATEWAY_ASSIGN(const Bytes signature, key.sign(hash_of(algorithm), SignatureFormat::kRaw,
-                                                 sig_structure(header.view(), {}, payload)));
+  GATEWAY_ASSIGN(const Bytes signature,
+                 key.sign(hash_of(algorithm), SignatureFormat::kRaw, sig_structure(header.view(), {}, payload)));
   codec::CborWriter message;
   message.array(4).bytes(header.view()).map(0).bytes(payload).bytes(signature);
   return std::move(message).take();

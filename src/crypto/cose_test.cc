@@ -84,26 +84,30 @@ TEST(Cose, RefusesOtherStructures) {
 }
 
 TEST(Cose, RefusesBrokenHeaders) {
-  EXPECT_EQ(refusal_hex("844181a04040"), "cose.header");           // not CBOR
-  EXPECT_EQ(refusal_hex("844101a04040"), "cose.header");           // not a map
-  EXPECT_EQ(refusal_hex("8444a1012600a04040"), "cose.header");     // trailing bytes
-  EXPECT_EQ(refusal_hex("8443a10126804040"), "cose.header");       // the unprotected header is an array
-  EXPECT_EQ(refusal_hex("8441a0a04040"), "cose.header");           // no algorithm at all
+  EXPECT_EQ(refusal_hex("844181a04040"), "cose.header");        // not CBOR
+  EXPECT_EQ(refusal_hex("844101a04040"), "cose.header");        // not a map
+  EXPECT_EQ(refusal_hex("8444a1012600a04040"), "cose.header");  // trailing bytes
+  EXPECT_EQ(refusal_hex("8443a10126804040"), "cose.header");    // the unprotected header is an array
+  EXPECT_EQ(refusal_hex("8441a0a04040"), "cose.header");        // no algorithm at all
   EXPECT_EQ(refusal_hex("8440a04040"), "cose.header");
-  EXPECT_EQ(refusal_hex("8443a10126a101264040"), "cose.header");   // an algorithm in both
-  EXPECT_EQ(refusal_hex("8446a201260281" "01a04040"), "cose.header");  // crit
-  EXPECT_EQ(refusal_hex("8443a10126a1028101" "4040"), "cose.header");
-  EXPECT_EQ(refusal_hex("8444a1410100a04040"), "cose.header");     // a label that is a byte string
-  EXPECT_EQ(refusal_hex("8445a201260126a04040"), "cose.header");   // alg twice
+  EXPECT_EQ(refusal_hex("8443a10126a101264040"), "cose.header");  // an algorithm in both
+  EXPECT_EQ(refusal_hex("8446a201260281"
+                        "01a04040"),
+            "cose.header");  // crit
+  EXPECT_EQ(refusal_hex("8443a10126a1028101"
+                        "4040"),
+            "cose.header");
+  EXPECT_EQ(refusal_hex("8444a1410100a04040"), "cose.header");    // a label that is a byte string
+  EXPECT_EQ(refusal_hex("8445a201260126a04040"), "cose.header");  // alg twice
   EXPECT_EQ(refusal_hex("8443a10126a2044004404040"), "cbor.duplicate_key");
 }
 
 TEST(Cose, RefusesOtherAlgorithms) {
-  EXPECT_EQ(refusal_hex("8443a10127a04040"), "cose.algorithm");              // EdDSA
-  EXPECT_EQ(refusal_hex("8443a10120a04040"), "cose.algorithm");              // -1, QEMU's
-  EXPECT_EQ(refusal_hex("8443a10160a04040"), "cose.algorithm");              // a text
+  EXPECT_EQ(refusal_hex("8443a10127a04040"), "cose.algorithm");  // EdDSA
+  EXPECT_EQ(refusal_hex("8443a10120a04040"), "cose.algorithm");  // -1, QEMU's
+  EXPECT_EQ(refusal_hex("8443a10160a04040"), "cose.algorithm");  // a text
   EXPECT_EQ(refusal_hex("844ba1011bffffffffffffffffa04040"), "cose.algorithm");
-  EXPECT_EQ(refusal_hex("8443a10105a04040"), "cose.algorithm");              // HMAC 256/256
+  EXPECT_EQ(refusal_hex("8443a10105a04040"), "cose.algorithm");  // HMAC 256/256
 }
 
 TEST(Cose, PassesOverParametersThatAreNotCritical) {
@@ -111,19 +115,19 @@ TEST(Cose, PassesOverParametersThatAreNotCritical) {
 }
 
 PublicKey key_of(const boost::json::object& key) {
-  const auto coordinate = [&](const char* name) { return from_base64url(std::string_view(key.at(name).as_string())).value(); };
+  const auto coordinate = [&](const char* name) {
+    return from_base64url(std::string_view(key.at(name).as_string())).value();
+  };
   const std::string_view curve(key.at("crv").as_string());
-  const char* curve_oid = curve == "P-256"   ? "1.2.840.10045.3.1.7"
-                          : curve == "P-384" ? "1.3.132.0.34"
-                                             : "1.3.132.0.35";
+  const char* curve_oid = curve == "P-256" ? "1.2.840.10045.3.1.7" : curve == "P-384" ? "1.3.132.0.34" : "1.3.132.0.35";
   Bytes point = {0x04};
   append(point, coordinate("x"));
   append(point, coordinate("y"));
   namespace tag = codec::der_tag;
-  return PublicKey::from_spki(codec::der(tag::kSequence,
-                                         {codec::der(tag::kSequence, {codec::der_oid("1.2.840.10045.2.1").value(),
-                                                                      codec::der_oid(curve_oid).value()}),
-                                          codec::der_bit_string(point)}))
+  return PublicKey::from_spki(
+             codec::der(tag::kSequence, {codec::der(tag::kSequence, {codec::der_oid("1.2.840.10045.2.1").value(),
+                                                                     codec::der_oid(curve_oid).value()}),
+                                         codec::der_bit_string(point)}))
       .value();
 }
 
@@ -151,14 +155,11 @@ std::string verdict_on(const boost::json::object& vector) {
 
 TEST(Cose, JudgesTheWorkingGroupsExamples) {
   GATEWAY_NEEDS_VECTORS();
-  const std::pair<const char*, const char*> expected[] = {{"sign1-tests_sign-pass-01", "verified"},
-                                                          {"sign1-tests_sign-pass-02", "verified"},
-                                                          {"ecdsa-examples_ecdsa-sig-01", "verified"},
-                                                          {"sign1-tests_sign-fail-01", "cose.structure"},
-                                                          {"sign1-tests_sign-fail-02", "cose.signature"},
-                                                          {"sign1-tests_sign-fail-03", "cose.algorithm"},
-                                                          {"sign1-tests_sign-fail-06", "cose.signature"},
-                                                          {"countersign1_signed1-01", "cose.algorithm"}};
+  const std::pair<const char*, const char*> expected[] = {
+      {"sign1-tests_sign-pass-01", "verified"},       {"sign1-tests_sign-pass-02", "verified"},
+      {"ecdsa-examples_ecdsa-sig-01", "verified"},    {"sign1-tests_sign-fail-01", "cose.structure"},
+      {"sign1-tests_sign-fail-02", "cose.signature"}, {"sign1-tests_sign-fail-03", "cose.algorithm"},
+      {"sign1-tests_sign-fail-06", "cose.signature"}, {"countersign1_signed1-01", "cose.algorithm"}};
   for (const auto& [name, verdict] : expected) {
     EXPECT_EQ(verdict_on(load(std::string("cose/") + name + ".json")), verdict) << name;
   }

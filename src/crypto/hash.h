@@ -30,8 +30,8 @@ class Hasher {
   Hasher& operator=(Hasher&&) noexcept;
   ~Hasher();
   void update(ByteView bytes);
-  Bytes finish();          // the object may not be used afterwards
-  Hasher clone() const;    // a copy of the state so far
+  Bytes finish();        // the object may not be used afterwards
+  Hasher clone() const;  // a copy of the state so far
 
  private:
   struct State;

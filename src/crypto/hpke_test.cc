@@ -75,7 +75,8 @@ TEST(Hpke, BindsInfoAndSuite) {
   const Bytes sealed = sender.context.seal({}, as_bytes("text")).value();
   auto other_info = hpke_setup_recipient({}, pair, sender.enc, as_bytes("Info")).value();
   EXPECT_EQ(other_info.open({}, sealed).error().id(), "hpke.open");
-  auto other_suite = hpke_setup_recipient({AeadAlgorithm::kChaCha20Poly1305}, pair, sender.enc, as_bytes("info")).value();
+  auto other_suite =
+      hpke_setup_recipient({AeadAlgorithm::kChaCha20Poly1305}, pair, sender.enc, as_bytes("info")).value();
   EXPECT_EQ(other_suite.open({}, sealed).error().id(), "hpke.open");
   const HpkeKeyPair stranger = HpkeKeyPair::generate().value();
   auto other_key = hpke_setup_recipient({}, stranger, sender.enc, as_bytes("info")).value();
@@ -136,9 +137,8 @@ std::vector<std::string> all(const Fields& fields, const std::string& key) {
 
 void judge(const Fields& fields) {
   const auto one = [&](const std::string& key) { return fields.find(key)->second; };
-  const std::map<std::string, AeadAlgorithm> aeads = {{"1", AeadAlgorithm::kAes128Gcm},
-                                                      {"2", AeadAlgorithm::kAes256Gcm},
-                                                      {"3", AeadAlgorithm::kChaCha20Poly1305}};
+  const std::map<std::string, AeadAlgorithm> aeads = {
+      {"1", AeadAlgorithm::kAes128Gcm}, {"2", AeadAlgorithm::kAes256Gcm}, {"3", AeadAlgorithm::kChaCha20Poly1305}};
   const HpkeSuite suite{aeads.at(one("aead_id"))};
   const HpkeKeyPair derived = HpkeKeyPair::derive(Secret(ByteView(hex(one("ikmR"))))).value();
   EXPECT_EQ(to_hex(derived.private_key.reveal()), one("skRm"));
@@ -182,7 +182,8 @@ TEST(Hpke, OpensTheRequestOfRfc9458) {
   const std::string public_key = to_hex(ByteView(config).subspan(3, 32));
   const HpkeKeyPair pair = pair_of(std::string_view(vector.at("skR").as_string()), public_key);
   const Bytes request = field("enc_request");
-  auto context = hpke_setup_recipient({AeadAlgorithm::kAes128Gcm}, pair, ByteView(request).subspan(7, 32), field("info"));
+  auto context =
+      hpke_setup_recipient({AeadAlgorithm::kAes128Gcm}, pair, ByteView(request).subspan(7, 32), field("info"));
   ASSERT_TRUE(context) << context.error().message();
   EXPECT_EQ(context->open({}, ByteView(request).subspan(39)).value(), field("bhttp_request"));
   EXPECT_TRUE(equal(context->export_secret(as_bytes("message/bhttp response"), 16)->reveal(), field("export_secret")));

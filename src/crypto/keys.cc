@@ -252,7 +252,8 @@ Status PublicKey::verify_rsa_pss(HashAlgorithm hash, ByteView message, ByteView 
 }
 
 Result<PrivateKey> PrivateKey::generate(KeyType type) {
-  if (type != KeyType::kP256 && type != KeyType::kP384) return unsupported_key("keys are made on P-256 and P-384 alone");
+  if (type != KeyType::kP256 && type != KeyType::kP384)
+    return unsupported_key("keys are made on P-256 and P-384 alone");
   const Curve& curve = *curve_of(type);
   UniqueKey key(EVP_EC_gen(curve.name));
   if (key == nullptr) broken("make a key");

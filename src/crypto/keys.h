@@ -23,7 +23,7 @@ class PublicKey {
   KeyType type() const;
   const Bytes& spki() const;  // the DER as received or as exported
   Status verify(HashAlgorithm hash, SignatureFormat format, ByteView message, ByteView signature) const;  // ECDSA
-  Status verify_digest(SignatureFormat format, ByteView digest, ByteView signature) const;               // ECDSA
+  Status verify_digest(SignatureFormat format, ByteView digest, ByteView signature) const;                // ECDSA
   Status verify_rsa_pss(HashAlgorithm hash, ByteView message, ByteView signature) const;  // salt length = hash length
   Result<std::string> to_pem() const;
 
@@ -37,7 +37,7 @@ class PublicKey {
 
 class PrivateKey {
  public:
-  static Result<PrivateKey> generate(KeyType type);  // kP256, kP384
+  static Result<PrivateKey> generate(KeyType type);       // kP256, kP384
   static Result<PrivateKey> from_pem(const Secret& pem);  // unencrypted PKCS #8 or SEC 1
   Result<Secret> to_pem() const;                          // PKCS #8
   KeyType type() const;

@@ -13,8 +13,8 @@
 namespace gateway::crypto {
 namespace {
 
-using ::testing::HasSubstr;
 using codec::der;
+using ::testing::HasSubstr;
 namespace tag = codec::der_tag;
 
 constexpr HashAlgorithm kHashes[] = {HashAlgorithm::kSha256, HashAlgorithm::kSha384, HashAlgorithm::kSha512};
@@ -183,9 +183,9 @@ TEST(Keys, ReadsPublicKeysThatOpenSslWrites) {
 
 // An EC SPKI with parts of the caller's choice.
 Bytes ec_spki(std::string_view curve_oid, ByteView point) {
-  return der(tag::kSequence, {der(tag::kSequence, {codec::der_oid("1.2.840.10045.2.1").value(),
-                                                   codec::der_oid(curve_oid).value()}),
-                              codec::der_bit_string(point)});
+  return der(tag::kSequence,
+             {der(tag::kSequence, {codec::der_oid("1.2.840.10045.2.1").value(), codec::der_oid(curve_oid).value()}),
+              codec::der_bit_string(point)});
 }
 
 TEST(Keys, RefusesPointsThatAreNotOnTheirCurve) {
@@ -268,7 +268,8 @@ TEST(Keys, PrivateKeysGoThroughPem) {
 std::string pem_of(EVP_PKEY* key, const EVP_CIPHER* cipher) {
   const UniqueBio bio(BIO_new(BIO_s_mem()));
   char pass[] = "pass";
-  EXPECT_EQ(PEM_write_bio_PrivateKey(bio.get(), key, cipher, nullptr, 0, nullptr, cipher == nullptr ? nullptr : pass), 1);
+  EXPECT_EQ(PEM_write_bio_PrivateKey(bio.get(), key, cipher, nullptr, 0, nullptr, cipher == nullptr ? nullptr : pass),
+            1);
   char* text = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &text);
   return {text, static_cast<std::size_t>(size)};
@@ -296,19 +297,18 @@ TEST(Keys, RefusesPrivateKeysOfOtherKindsEncryptedOrBroken) {
 TEST(Keys, RefusesAPrivateKeyThatDoesNotBelongToItsPublicKey) {
   const auto sec1 = [](ByteView scalar, ByteView point) {
     const ByteArray<1> one{{1}};
-    const Bytes body = der(
-        tag::kSequence,
-        {codec::der_unsigned(one), der(tag::kOctetString, {scalar}),
-         der(tag::context_constructed(0), {codec::der_oid("1.2.840.10045.3.1.7").value()}),
-         der(tag::context_constructed(1), {codec::der_bit_string(point)})});
+    const Bytes body =
+        der(tag::kSequence, {codec::der_unsigned(one), der(tag::kOctetString, {scalar}),
+                             der(tag::context_constructed(0), {codec::der_oid("1.2.840.10045.3.1.7").value()}),
+                             der(tag::context_constructed(1), {codec::der_bit_string(point)})});
     return codec::write_pem("EC PRIVATE KEY", body);
   };
   Bytes scalar(32);
   scalar[31] = 1;  // its public key is the base point
-  const Bytes base_point =
-      from_hex("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
-               "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
-          .value();
+  const Bytes base_point = from_hex(
+                               "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                               "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
+                               .value();
   EXPECT_EQ(private_refusal(sec1(scalar, base_point)), "accepted");
   scalar[31] = 2;
   EXPECT_EQ(private_refusal(sec1(scalar, base_point)), "crypto.key.parse");

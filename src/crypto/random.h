@@ -16,7 +16,6 @@ ByteArray<N> random_array() {
   return out;
 }
 
-
 // Adds bytes of a device to the library's pool, counted as nothing: they can only help.
 void mix_entropy(ByteView bytes);
 

@@ -22,7 +22,7 @@ inline std::string read_vector(const std::filesystem::path& path) {
 
 }  // namespace gateway::crypto
 
-#define GATEWAY_NEEDS_VECTORS()                                                                    \
-  if (::gateway::crypto::vectors_folder() == nullptr) {                                            \
-    GTEST_SKIP() << "GATEWAY_VECTORS is not set: this test on data from outside did NOT run";      \
+#define GATEWAY_NEEDS_VECTORS()                                                               \
+  if (::gateway::crypto::vectors_folder() == nullptr) {                                       \
+    GTEST_SKIP() << "GATEWAY_VECTORS is not set: this test on data from outside did NOT run"; \
   }

@@ -12,7 +12,6 @@ namespace {
 using codec::DerElement;
 using codec::DerReader;
 
-
 std::string attribute_name(ByteView id) {
   static constexpr std::array<std::pair<std::uint8_t, std::string_view>, 7> kX520{
       {{3, "CN"}, {5, "serialNumber"}, {6, "C"}, {7, "L"}, {8, "ST"}, {10, "O"}, {11, "OU"}}};
@@ -126,7 +125,9 @@ std::string Certificate::issuer() const { return name_text(impl_->issuer); }
 std::optional<std::string> Certificate::subject_common_name() const { return common_name(impl_->subject); }
 std::optional<std::string> Certificate::issuer_common_name() const { return common_name(impl_->issuer); }
 bool Certificate::same_subject(const Certificate& other) const { return equal(impl_->subject, other.impl_->subject); }
-bool Certificate::issued_by_name(const Certificate& issuer) const { return equal(impl_->issuer, issuer.impl_->subject); }
+bool Certificate::issued_by_name(const Certificate& issuer) const {
+  return equal(impl_->issuer, issuer.impl_->subject);
+}
 bool Certificate::is_ca() const { return impl_->is_ca; }
 std::optional<std::int64_t> Certificate::path_length() const { return impl_->path_length; }
 Certificate::KeyUsage Certificate::key_usage() const { return impl_->key_usage; }

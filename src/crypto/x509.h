@@ -32,15 +32,17 @@ class Certificate {
   const Bytes& der() const;
   const PublicKey& public_key() const;
   TimeWindow validity() const;
-  std::string subject() const;              // RFC 2253-like, printable characters only
+  std::string subject() const;  // RFC 2253-like, printable characters only
   std::string issuer() const;
   std::optional<std::string> subject_common_name() const;
   std::optional<std::string> issuer_common_name() const;
   bool same_subject(const Certificate& other) const;  // raw DER names compared
   bool issued_by_name(const Certificate& issuer) const;
-  bool is_ca() const;                          // basicConstraints cA
+  bool is_ca() const;  // basicConstraints cA
   std::optional<std::int64_t> path_length() const;
-  struct KeyUsage { bool present = false, digital_signature = false, key_cert_sign = false, crl_sign = false; };
+  struct KeyUsage {
+    bool present = false, digital_signature = false, key_cert_sign = false, crl_sign = false;
+  };
   KeyUsage key_usage() const;
   // The DER content of an extension's extnValue, by dotted OID; nullopt when absent.
   std::optional<Bytes> extension(std::string_view oid) const;
@@ -58,8 +60,8 @@ class Certificate {
 };
 
 struct PathOptions {
-  Time at;                         // every certificate of the path must be valid at this time
-  std::size_t max_length = 8;      // certificates, anchor counted
+  Time at;                     // every certificate of the path must be valid at this time
+  std::size_t max_length = 8;  // certificates, anchor counted
 };
 
 // Validates leaf ← chain[n-1] ← … ← chain[0] ← anchor: names, signatures, validity, cA, keyCertSign and path lengths of
@@ -76,7 +78,11 @@ struct CertificateSpec {
   bool is_ca = false;
   std::optional<std::int64_t> path_length{};
   std::vector<std::string> dns_names{};
-  struct Extension { std::string oid; Bytes value; bool critical = false; };
+  struct Extension {
+    std::string oid;
+    Bytes value;
+    bool critical = false;
+  };
   std::vector<Extension> extensions{};
 };
 // Issues a certificate (ECDSA with the hash of the key's size; keyUsage from is_ca; random 16-byte serial).

@@ -23,8 +23,8 @@ Result<Bytes> name(const std::string& common_name) {
   if (common_name.empty() || common_name.size() > kMaxCommonName || !std::ranges::all_of(common_name, plain)) {
     return bad_spec("expected a common name of 1 to 64 printable ASCII characters");
   }
-  const Bytes attribute = der(
-      tag::kSequence, {oid_element(oid::kCommonName), der(tag::kUtf8String, {as_bytes(common_name)})});
+  const Bytes attribute =
+      der(tag::kSequence, {oid_element(oid::kCommonName), der(tag::kUtf8String, {as_bytes(common_name)})});
   return der(tag::kSequence, {der(tag::kSet, {attribute})});
 }
 
@@ -48,8 +48,8 @@ Bytes boolean(bool value) {
 }
 
 Bytes extension(ByteView oid_content, bool critical, ByteView value) {
-  return der(tag::kSequence, {oid_element(oid_content), critical ? boolean(true) : Bytes(),
-                              der(tag::kOctetString, {value})});
+  return der(tag::kSequence,
+             {oid_element(oid_content), critical ? boolean(true) : Bytes(), der(tag::kOctetString, {value})});
 }
 
 // RFC 7093 §2 method 1: the leftmost 160 bits of SHA-256 over the key's bits.
@@ -95,8 +95,8 @@ Result<Bytes> extensions(const CertificateSpec& spec, const PublicKey& issuer) {
   Bytes list = extension(oid::kBasicConstraints, true, basic_constraints(spec));
   append(list, extension(oid::kKeyUsage, true, key_usage(spec.is_ca)));
   append(list, extension(oid::kSubjectKeyIdentifier, false, der(tag::kOctetString, {subject_id})));
-  append(list, extension(oid::kAuthorityKeyIdentifier, false,
-                         der(tag::kSequence, {der(tag::context(0), {issuer_id})})));
+  append(list,
+         extension(oid::kAuthorityKeyIdentifier, false, der(tag::kSequence, {der(tag::context(0), {issuer_id})})));
   if (!spec.dns_names.empty()) {
     GATEWAY_ASSIGN(const Bytes names, alternative_names(spec.dns_names));
     append(list, extension(oid::kSubjectAltName, false, names));
@@ -126,10 +126,9 @@ Result<Certificate> issue_certificate(const CertificateSpec& spec, const Private
   GATEWAY_ASSIGN(const Bytes extension_list, extensions(spec, issuer_key.public_key()));
   const ByteArray<1> version3{{2}};
   const Bytes tbs = der(
-      tag::kSequence,
-      {der(tag::context_constructed(0), {codec::der_unsigned(version3)}), codec::der_unsigned(random_array<16>()),
-       algorithm, issuer, der(tag::kSequence, {not_before, not_after}), subject, spec.subject_key.spki(),
-       extension_list});
+      tag::kSequence, {der(tag::context_constructed(0), {codec::der_unsigned(version3)}),
+                       codec::der_unsigned(random_array<16>()), algorithm, issuer,
+                       der(tag::kSequence, {not_before, not_after}), subject, spec.subject_key.spki(), extension_list});
   GATEWAY_ASSIGN(const Bytes signature, issuer_key.sign(hash, SignatureFormat::kDer, tbs));
   return Certificate::from_der(der(tag::kSequence, {tbs, algorithm, codec::der_bit_string(signature)}));
 }

@@ -23,9 +23,7 @@ constexpr ByteArray<9> kSha256{{0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 
 constexpr ByteArray<9> kSha384{{0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02}};
 constexpr ByteArray<9> kSha512{{0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03}};
 
-std::unexpected<Error> bad(std::string detail) {
-  return fail(ErrorCode::kMalformed, "x509.parse", std::move(detail));
-}
+std::unexpected<Error> bad(std::string detail) { return fail(ErrorCode::kMalformed, "x509.parse", std::move(detail)); }
 
 std::unexpected<Error> unknown_algorithm() {
   return fail(ErrorCode::kUnsupported, "x509.algorithm",
@@ -259,7 +257,8 @@ Status read_tbs(Certificate::Impl& certificate, DerReader tbs, ByteView signatur
     version3 = true;
   }
   GATEWAY_ASSIGN(const ByteView serial, tbs.integer());
-  if (serial.size() > kMaxSerial || (serial[0] & 0x80U) != 0) return bad("a serial number that is negative or too long");
+  if (serial.size() > kMaxSerial || (serial[0] & 0x80U) != 0)
+    return bad("a serial number that is negative or too long");
   GATEWAY_ASSIGN(const DerElement algorithm, tbs.element(tag::kSequence));
   if (!equal(algorithm.encoding, signature_algorithm)) return bad("two different signature algorithms");
   GATEWAY_ASSIGN(certificate.issuer, read_name(tbs));

@@ -36,8 +36,9 @@ Status check_issuer(const Certificate& issuer, std::size_t below, const std::str
     return fail(ErrorCode::kNotAuthentic, "x509.key_usage", where + " may not sign certificates (keyCertSign)");
   }
   if (const auto limit = issuer.path_length(); limit && static_cast<std::uint64_t>(*limit) < below) {
-    return fail(ErrorCode::kNotAuthentic, "x509.path_length",
-                where + " allows " + std::to_string(*limit) + " intermediates below it, found " + std::to_string(below));
+    return fail(
+        ErrorCode::kNotAuthentic, "x509.path_length",
+        where + " allows " + std::to_string(*limit) + " intermediates below it, found " + std::to_string(below));
   }
   return {};
 }

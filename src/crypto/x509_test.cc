@@ -16,9 +16,9 @@
 namespace gateway::crypto {
 namespace {
 
+using codec::der;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using codec::der;
 namespace tag = codec::der_tag;
 
 Time at(std::string_view text) { return from_rfc3339(text).value(); }
@@ -206,7 +206,7 @@ TEST(X509, RefusesMoreBytesThanAllowed) {
 }
 
 TEST(X509, RefusesOtherVersionsAndSerialNumbers) {
-  EXPECT_EQ(refusal([](Parts& p) { p.version.clear(); }), "accepted");  // version 1
+  EXPECT_EQ(refusal([](Parts& p) { p.version.clear(); }), "accepted");   // version 1
   EXPECT_EQ(refusal([](Parts& p) { p.version[4] = 0; }), "x509.parse");  // a default that is written out
   EXPECT_EQ(refusal([](Parts& p) { p.version[4] = 1; }), "x509.parse");
   EXPECT_EQ(refusal([](Parts& p) { p.version[4] = 3; }), "x509.parse");
@@ -224,9 +224,9 @@ TEST(X509, RefusesOtherVersionsAndSerialNumbers) {
 TEST(X509, RefusesAlgorithmsThatAreUnknownOrDiffer) {
   const auto both = [](Parts& p, const Bytes& algorithm) { p.inner_algorithm = p.outer_algorithm = algorithm; };
   EXPECT_EQ(refusal([](Parts& p) { p.inner_algorithm = seq({oid("1.2.840.10045.4.3.3")}); }), "x509.parse");
-  EXPECT_EQ(refusal([&](Parts& p) { both(p, seq({oid("1.2.840.10045.4.1")})); }), "x509.algorithm");        // SHA-1
-  EXPECT_EQ(refusal([&](Parts& p) { both(p, seq({oid("1.2.840.113549.1.1.5")})); }), "x509.algorithm");     // SHA-1
-  EXPECT_EQ(refusal([&](Parts& p) { both(p, seq({oid("1.3.101.112")})); }), "x509.algorithm");              // Ed25519
+  EXPECT_EQ(refusal([&](Parts& p) { both(p, seq({oid("1.2.840.10045.4.1")})); }), "x509.algorithm");     // SHA-1
+  EXPECT_EQ(refusal([&](Parts& p) { both(p, seq({oid("1.2.840.113549.1.1.5")})); }), "x509.algorithm");  // SHA-1
+  EXPECT_EQ(refusal([&](Parts& p) { both(p, seq({oid("1.3.101.112")})); }), "x509.algorithm");           // Ed25519
   EXPECT_EQ(refusal([&](Parts& p) { both(p, seq({oid("1.2.840.10045.4.3.2"), der(tag::kNull, {})})); }), "x509.parse");
   EXPECT_EQ(refusal([&](Parts& p) { both(p, seq({oid("1.2.840.113549.1.1.11"), der(tag::kNull, {})})); }), "accepted");
   EXPECT_EQ(refusal([](Parts& p) { p.signature = der(tag::kBitString, {Bytes(1, 0x04), Bytes(8)}); }), "x509.parse");
@@ -267,8 +267,9 @@ TEST(X509, RefusesTimesThatAreNotWholeSecondsOfUtc) {
   };
   EXPECT_EQ(generalized("20600101000000Z"), "accepted");
   EXPECT_EQ(generalized("99991231235959Z"), "accepted");
-  for (const char* time : {"", "Z", "2612312359Z", "261231235959", "261231235959+0000", "261331235959Z", "260230000000Z",
-                           "261231245959Z", "261231236059Z", "261231235960Z", "26123123595 Z", "-61231235959Z"}) {
+  for (const char* time :
+       {"", "Z", "2612312359Z", "261231235959", "261231235959+0000", "261331235959Z", "260230000000Z", "261231245959Z",
+        "261231236059Z", "261231235960Z", "26123123595 Z", "-61231235959Z"}) {
     EXPECT_EQ(utc(time), "x509.parse") << time;
   }
   for (const char* time : {"20260101000000", "20260101000000.5Z", "260101000000Z", "20260101000000+00"}) {
@@ -376,8 +377,7 @@ TEST(X509, NeverTrustsRsaPkcs1) {
 
 TEST(X509, RefusesASignatureOfAnotherKindThanTheIssuersKey) {
   Parts parts;
-  parts.inner_algorithm = parts.outer_algorithm =
-      pss("2.16.840.1.101.3.4.2.1", "2.16.840.1.101.3.4.2.1", 32, 1);
+  parts.inner_algorithm = parts.outer_algorithm = pss("2.16.840.1.101.3.4.2.1", "2.16.840.1.101.3.4.2.1", 32, 1);
   const auto certificate = Certificate::from_der(parts.encode()).value();
   EXPECT_EQ(certificate.verify_signed_by(shared_key().public_key()).error().id(), "x509.signature");
 }
@@ -522,7 +522,8 @@ TEST(X509, AgreesWithOpenSslOnRealCertificates) {
     OPENSSL_free(spki);
     EXPECT_EQ(certificate->is_ca(), X509_check_ca(native.get()) == 1) << entry.path();
     const auto compare = [&](const ASN1_TIME* theirs, Time ours) {
-      return ASN1_TIME_cmp_time_t(theirs, std::chrono::duration_cast<std::chrono::seconds>(ours.time_since_epoch()).count());
+      return ASN1_TIME_cmp_time_t(theirs,
+                                  std::chrono::duration_cast<std::chrono::seconds>(ours.time_since_epoch()).count());
     };
     EXPECT_EQ(compare(X509_get0_notBefore(native.get()), certificate->validity().not_before), 0) << entry.path();
     EXPECT_EQ(compare(X509_get0_notAfter(native.get()), certificate->validity().not_after), 0) << entry.path();
