@@ -34,6 +34,7 @@ template <class Options>
 CLI::App* command(CLI::App& parent, const char* name, const char* description, int& status,
                   std::shared_ptr<Options>& options, int (*run)(const Options&)) {
   CLI::App* const app = parent.add_subcommand(name, description);
+  app->footer("");  // otherwise it repeats its parent's
   options = std::make_shared<Options>();
   app->final_callback([options, run, &status] { status = run(*options); });
   return app;
