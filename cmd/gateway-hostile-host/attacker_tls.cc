@@ -11,9 +11,7 @@ struct BioFree {
 };
 using UniqueBio = std::unique_ptr<BIO, BioFree>;
 
-UniqueBio reader_of(ByteView bytes) {
-  return UniqueBio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
-}
+UniqueBio reader_of(ByteView bytes) { return UniqueBio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size()))); }
 
 // Notes a pre_shared_key or early_data extension (RFC 8446 §4.2.10, §4.2.11) in the session's application data.
 int inspect_hello(SSL* session, int* /*alert*/, void* /*context*/) {

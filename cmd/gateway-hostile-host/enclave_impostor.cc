@@ -25,7 +25,8 @@ class RequestReader {
     net::HttpHead head;
     std::optional<std::size_t> size;
     while (!size) {
-      const auto parsed = net::parse_request_head(buffer_, {.max_head = 65'536, .max_headers = 256, .max_target = 16'384}, head);
+      const auto parsed =
+          net::parse_request_head(buffer_, {.max_head = 65'536, .max_headers = 256, .max_target = 16'384}, head);
       if (!parsed || (!*parsed && !fill())) return std::nullopt;
       size = *parsed;
     }
@@ -108,7 +109,9 @@ Result<EnclaveConnection> EnclaveConnection::open(const std::string& host_port) 
 }
 
 Result<Bytes> EnclaveConnection::ask(const attestation::Nonce& nonce, bool fresh) {
-  const auto lost = [] { return fail(ErrorCode::kUnavailable, "hostile.upstream", "the genuine enclave does not answer"); };
+  const auto lost = [] {
+    return fail(ErrorCode::kUnavailable, "hostile.upstream", "the genuine enclave does not answer");
+  };
   if (!peer_.write(as_bytes(client::attestation_request("enclave", nonce, fresh)))) return lost();
   client::AttestationReply reply;
   std::array<std::uint8_t, 16'384> chunk{};

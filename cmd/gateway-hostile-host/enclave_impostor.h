@@ -1,5 +1,5 @@
-// Plays the enclave on one connection: its own TLS, an attestation endpoint whose answers a mode makes up, and a friendly
-// 200 for everything else, so that whoever trusts it loses a prompt that a test can find.
+// Plays the enclave on one connection: its own TLS, an attestation endpoint whose answers a mode makes up, and a
+// friendly 200 for everything else, so that whoever trusts it loses a prompt that a test can find.
 #pragma once
 
 #include <functional>

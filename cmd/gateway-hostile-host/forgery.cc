@@ -29,13 +29,26 @@ class InProcessNsm final : public attester::NsmDevice {
   attester::VirtualNsm& nsm_;
 };
 
-// As QEMU's nitro-enclave machine writes them: the same structure, an empty signature.
-Result<Bytes> without_signature(ByteView document) {
+Result<Bytes> with_envelope(ByteView document, std::optional<ByteView> protected_header, ByteView signature) {
   GATEWAY_ASSIGN(const auto parsed, crypto::parse_cose_sign1(document, {.bytes = 32'768, .depth = 8, .items = 256}));
   codec::CborWriter writer;
-  writer.array(4).bytes(parsed.protected_header).map(0).bytes(parsed.payload).bytes({});
+  writer.array(4)
+      .bytes(protected_header.value_or(parsed.protected_header))
+      .map(0)
+      .bytes(parsed.payload)
+      .bytes(signature);
   return std::move(writer).take();
 }
+
+// As QEMU's nitro-enclave machine writes them: no algorithm (-1), 64 zero bytes.
+Result<Bytes> as_from_qemu(ByteView document) {
+  codec::CborWriter header;
+  header.map(1).unsigned_integer(1).integer(-1);
+  return with_envelope(document, ByteView(header.view()), Bytes(64));
+}
+
+// Says that it is signed with ES384.
+Result<Bytes> with_zero_signature(ByteView document) { return with_envelope(document, std::nullopt, Bytes(96)); }
 
 // AWS's own form, for documents that are to pass as Nitro's.
 constexpr const char* kNitroModule = "i-0123456789abcdef0-enc0123456789abcdef";
@@ -44,7 +57,9 @@ constexpr const char* kLocalModule = "gateway-local-impostor";
 }  // namespace
 
 Forger::Forger(const Options& options, crypto::PrivateKey identity, const attester::LocalRoot& root, const Clock& clock)
-    : mode_(options.mode), clock_(std::make_unique<PastClock>(clock, options.backdate)), identity_(std::move(identity)) {
+    : mode_(options.mode),
+      clock_(std::make_unique<PastClock>(clock, options.backdate)),
+      identity_(std::move(identity)) {
   k_ = attestation::encode_keys({.platform = options.platform,
                                  .ik_spki = identity_.public_key().spki(),
                                  .hpke_config = {},
@@ -52,7 +67,8 @@ Forger::Forger(const Options& options, crypto::PrivateKey identity, const attest
                                  .manifest_digest = {}});
   const bool nitro = options.platform == attestation::Platform::kNitro;
   const auto nsm_mode = mode_ == Mode::kDebug ? attester::NsmMode::kDebug : attester::NsmMode::kProduction;
-  nsm_ = std::make_unique<attester::VirtualNsm>(root, nitro ? kNitroModule : kLocalModule, options.pcrs, *clock_, nsm_mode);
+  nsm_ = std::make_unique<attester::VirtualNsm>(root, nitro ? kNitroModule : kLocalModule, options.pcrs, *clock_,
+                                                nsm_mode);
 }
 
 Result<std::unique_ptr<Forger>> Forger::create(const Options& options, const Clock& clock) {
@@ -66,7 +82,8 @@ Result<std::unique_ptr<Forger>> Forger::create(const Options& options, const Clo
 Result<Bytes> Forger::document(ByteView q, const attestation::Nonce& nonce) {
   attester::NsmClient client(std::make_unique<InProcessNsm>(*nsm_), attestation::Platform::kLocal);
   GATEWAY_ASSIGN(Bytes document, client.attest(attestation::report_data_of(q), ByteView(nonce)));
-  if (mode_ == Mode::kUnsigned) return without_signature(document);
+  if (mode_ == Mode::kUnsigned) return as_from_qemu(document);
+  if (mode_ == Mode::kZeroSignature) return with_zero_signature(document);
   return document;
 }
 

@@ -1,6 +1,7 @@
-// An enclave that is none: identity key, keys statement, session statement, and a document of a virtual NSM, each true in
-// form. On `local` the host owns the root's key, so with --root it passes every check: that platform protects from
-// mistakes, not from its owner. What a client must refuse is every variant in which one thing is not as the policy says.
+// An enclave that is none: identity key, keys statement, session statement, and a document of a virtual NSM, each true
+// in form. On `local` the host owns the root's key, so with --root it passes every check: that platform protects from
+// mistakes, not from its owner. What a client must refuse is every variant in which one thing is not as the policy
+// says.
 #pragma once
 
 #include <memory>

@@ -11,7 +11,8 @@ int main(int count, char** words) {
   if (!options) return 2;
   const gateway::SystemClock clock;
   const bool repair = options->mode == gateway::hostile::Mode::kRepairCrc;
-  const gateway::Status done = repair ? gateway::hostile::repair_crc(options->file) : gateway::hostile::attack(*options, clock);
+  const gateway::Status done =
+      repair ? gateway::hostile::repair_crc(options->file) : gateway::hostile::attack(*options, clock);
   if (done) return 0;
   std::fprintf(stderr, "gateway-hostile-host: %s\n", done.error().message().c_str());
   return gateway::exit_status(done.error().code());

@@ -111,7 +111,10 @@ void sit_in_the_middle(TlsPeer client, const std::string& upstream, Sightings& s
 class Attacker {
  public:
   Attacker(const Options& options, TlsServer server, MakeResponse make_response)
-      : options_(options), server_(std::move(server)), make_response_(std::move(make_response)), sightings_(options.seen) {}
+      : options_(options),
+        server_(std::move(server)),
+        make_response_(std::move(make_response)),
+        sightings_(options.seen) {}
 
   Status run() {
     return serve_for_ever(

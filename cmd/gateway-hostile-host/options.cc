@@ -14,7 +14,7 @@ struct ModeName {
   Mode mode;
   bool needs_upstream;
 };
-constexpr std::array<ModeName, 12> kModes{{{"mitm", Mode::kMitm, true},
+constexpr std::array<ModeName, 13> kModes{{{"mitm", Mode::kMitm, true},
                                            {"replay", Mode::kReplay, true},
                                            {"stale-quote", Mode::kStaleQuote, true},
                                            {"stale-nonce", Mode::kStaleNonce, true},
@@ -24,6 +24,7 @@ constexpr std::array<ModeName, 12> kModes{{{"mitm", Mode::kMitm, true},
                                            {"forge", Mode::kForge, false},
                                            {"debug", Mode::kDebug, false},
                                            {"unsigned", Mode::kUnsigned, false},
+                                           {"zero-signature", Mode::kZeroSignature, false},
                                            {"truncate", Mode::kTruncate, true},
                                            {"repair-crc", Mode::kRepairCrc, false}}};
 
@@ -121,7 +122,8 @@ std::optional<Options> read_options(std::span<const char* const> words) {
   }
   for (std::size_t i = 1; i < words.size(); i += 2) {
     if (i + 1 == words.size()) return complain(std::string(words[i]) + " lacks its value");
-    if (!set(options, words[i], words[i + 1])) return complain(std::string(words[i]) + " is unknown or has a bad value");
+    if (!set(options, words[i], words[i + 1]))
+      return complain(std::string(words[i]) + " is unknown or has a bad value");
   }
   if (mode->needs_upstream && options.upstream.empty()) return complain("this mode needs --upstream");
   if (options.mode == Mode::kOtherEvidence && options.other.empty()) return complain("this mode needs --other");

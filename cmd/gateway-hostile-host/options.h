@@ -9,7 +9,8 @@
 //   swap-keys       genuine evidence, its own keys statement beside it
 //   forge           everything its own, true in form: keys, session, and a document of a virtual NSM
 //   debug           forge, with the zero PCRs of an enclave in debug mode
-//   unsigned        forge, with the document's signature left out
+//   unsigned        forge, with a document that is not signed, as QEMU's
+//   zero-signature  forge, with a signature of zeros
 //   truncate        relays bytes and cuts the stream to the client after --after bytes
 //   repair-crc      FILE: writes the checksum that the image's bytes ask for, and ends
 //
@@ -17,7 +18,7 @@
 //   --other HOST:PORT     another genuine enclave
 //   --honest N            the first N connections are relayed untouched
 //   --seen FILE           every byte of plaintext that the attacker got to see
-//   forge, debug, unsigned:
+//   forge and its variants:
 //   --root FOLDER         the local root's key and certificate (host-owned on `local`); absent: one of its own
 //   --pcrs A,B,C          PCR0–2 in hexadecimal; --config HEX, the digest of the configuration
 //   --platform NAME       what K says: local (default) or nitro
@@ -48,6 +49,7 @@ enum class Mode : std::uint8_t {
   kForge,
   kDebug,
   kUnsigned,
+  kZeroSignature,
   kTruncate,
   kRepairCrc,
 };

@@ -16,8 +16,8 @@ class Sightings {
   Sightings(const Sightings&) = delete;
   Sightings& operator=(const Sightings&) = delete;
 
-  void plaintext(ByteView bytes);         // into the file
-  void say(const std::string& line);      // on standard output, at once
+  void plaintext(ByteView bytes);     // into the file
+  void say(const std::string& line);  // on standard output, at once
   void request(std::string_view method, std::string_view target);
 
  private:

@@ -20,16 +20,16 @@ namespace gateway::harness {
 using Milliseconds = std::chrono::milliseconds;
 
 struct Launch {
-  std::vector<std::string> argv;                 // argv[0] is a path
+  std::vector<std::string> argv;                        // argv[0] is a path
   std::map<std::string, std::string> environment = {};  // on top of the test's own
-  std::string folder = {};                       // working folder; empty: the test's own
+  std::string folder = {};                              // working folder; empty: the test's own
 };
 
 struct Ended {
-  int status = -1;        // exit status; 128 + signal; -1: it was still running when its time was over, and was killed
+  int status = -1;  // exit status; 128 + signal; -1: it was still running when its time was over, and was killed
   bool in_time = true;
-  std::string out;        // standard output
-  std::string err;        // standard error
+  std::string out;  // standard output
+  std::string err;  // standard error
   Milliseconds took{};
   std::string both() const { return out + err; }
 };

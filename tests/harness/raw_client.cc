@@ -28,9 +28,7 @@ bool wait_for(int descriptor, short events, Clock::time_point deadline) {
   return ::poll(&one, 1, left_until(deadline)) > 0;
 }
 
-short events_of(channel::Progress progress) {
-  return progress == channel::Progress::kWantWrite ? POLLOUT : POLLIN;
-}
+short events_of(channel::Progress progress) { return progress == channel::Progress::kWantWrite ? POLLOUT : POLLIN; }
 
 Result<net::Descriptor> connect(const std::string& endpoint) {
   GATEWAY_ASSIGN(const net::Address address, net::Address::parse_host_port(endpoint));

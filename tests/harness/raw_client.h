@@ -30,7 +30,7 @@ struct Received {
 struct HttpAnswer {
   int status = 0;
   std::string head;
-  std::string body;   // payload, without chunk framing
+  std::string body;  // payload, without chunk framing
   bool whole = false;
   Ending ending = Ending::kOpen;
   Milliseconds took{};

@@ -102,7 +102,8 @@ std::string Site::build_echo(const EchoImage& image) const {
           "readiness = { path = \"/health\", timeout = \"20s\" }\nstop_grace = \"2s\"\n"
           "[ingress]\nsocket = \"/run/gateway/app.sock\"\n"
           "paths = [\"/echo\", \"/headers\", \"/stream\", \"/slow\", \"/truncate\", \"/crash\", \"/probe\"]\n"
-          "[slots]\nenv = [\"ECHO_GREETING\"]\n[resources]\nmemory = \"256MiB\"\ncpus = 1\n" + image.more;
+          "[slots]\nenv = [\"ECHO_GREETING\"]\n[resources]\nmemory = \"256MiB\"\ncpus = 1\n" +
+          image.more;
   const std::string spec_file = write(image.name + ".toml", spec);
   const std::string output = file(image.name + ".eif");
   const Ended built = gateway({"build", spec_file, "-o", output, "--runtime", program("gateway-enclave"), "--json"},

@@ -64,16 +64,18 @@ class Site {
   // An image of the echo workload (tests/workload). `more` is further TOML for the spec; paths replace the usual ones.
   struct EchoImage {
     std::string name = "echo";
-    std::string kernel = "none";   // or a path
-    std::string cmdline = {};      // empty: the default
-    std::string more = {};         // "[limits]\nhead_timeout = \"1s\"\n"
+    std::string kernel = "none";  // or a path
+    std::string cmdline = {};     // empty: the default
+    std::string more = {};        // "[limits]\nhead_timeout = \"1s\"\n"
   };
   std::string build_echo(const EchoImage& image) const;  // the .eif
 
   Enclave run_enclave(const std::string& image, const std::string& name, std::vector<std::string> more = {}) const;
   Ended try_run(const std::string& image, const std::string& name, std::vector<std::string> more = {}) const;
   void stop_enclave(const std::string& name) const;
-  std::string write_policy(const std::string& name, const PolicyEntry& entry) const { return write(name, entry.to_toml()); }
+  std::string write_policy(const std::string& name, const PolicyEntry& entry) const {
+    return write(name, entry.to_toml());
+  }
 
  private:
   void stop_everything();
