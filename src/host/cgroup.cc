@@ -55,23 +55,36 @@ std::optional<std::string> own_group(std::string_view prefix) {
 
 std::unexpected<Error> none(std::string reason) {
   return fail(ErrorCode::kUnavailable, "host.cgroup.none", std::move(reason),
-              "run gatewayd from its systemd unit (Delegate=yes), or as root");
+              "run gatewayd as root (its systemd unit does), or type: systemd-run --user --scope -p Delegate=yes gatewayd");
+}
+
+bool has_word(const std::optional<std::string>& text, std::string_view word) {
+  return text && text->find(word) != std::string::npos;
+}
+
+// Makes `folder` a group whose children can be limited, with no process in it.
+bool make_parent(const std::string& base, const std::string& folder) {
+  const bool handed_on = has_word(text_of(base + "/cgroup.subtree_control"), "memory") ||
+                         put(base + "/cgroup.subtree_control", "+memory");
+  return handed_on && make_or_find(folder) && put(folder + "/cgroup.subtree_control", "+memory");
 }
 
 Result<CgroupParent> find_v2() {
+  // Root's groups lie beside those of services: a unit whose own group has children with limits could not be started
+  // again while they live, since version 2 wants processes in leaves only.
+  const std::string top = std::string(kV2Mount) + "/gateway";
+  if (::geteuid() == 0 && make_parent(kV2Mount, top)) return CgroupParent{CgroupParent::Version::kV2, top};
   const auto own = own_group("::");
   if (!own) return none("no cgroup of version 2");
   const std::string base = std::string(kV2Mount) + (*own == "/" ? "" : *own);
-  const auto controllers = text_of(base + "/cgroup.controllers");
-  if (!controllers || controllers->find("memory") == std::string::npos) return none("no memory controller");
-  if (::access(base.c_str(), W_OK) != 0) return none("cgroup not writable");
-  // Version 2 wants processes in leaves only, so the daemon moves into one of its own before it hands memory on.
-  if (!put(base + "/cgroup.subtree_control", "+memory")) {
-    const std::string leaf = base + "/gatewayd";
-    if (!make_or_find(leaf) || !put(leaf + "/cgroup.procs", std::to_string(::getpid())) ||
-        !put(base + "/cgroup.subtree_control", "+memory")) {
-      return none("cgroup not delegated");
-    }
+  if (!has_word(text_of(base + "/cgroup.controllers"), "memory")) return none("no memory controller");
+  if (::access((base + "/cgroup.subtree_control").c_str(), W_OK) != 0) return none("cgroup not writable");
+  // An ordinary user's own delegated group: the daemon moves into a leaf of it and limits the others.
+  const std::string leaf = base + "/gatewayd";
+  if (!put(base + "/cgroup.subtree_control", "+memory") &&
+      (!make_or_find(leaf) || !put(leaf + "/cgroup.procs", std::to_string(::getpid())) ||
+       !put(base + "/cgroup.subtree_control", "+memory"))) {
+    return none("cgroup not delegated");
   }
   return CgroupParent{CgroupParent::Version::kV2, base};
 }

@@ -1,0 +1,286 @@
+#include "host/keeper.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "host/test_folder.h"
+
+namespace gateway::host {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// One enclave that does what the test says, behind the driver's seam: its status comes over a real socket.
+struct FakeShim {
+  net::Descriptor ours;
+  net::Descriptor theirs;
+  bool stop_asked = false;
+  bool killed = false;
+  Bytes tokens;
+  FakeShim() {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0) {
+      ours = net::Descriptor(ends[0]);
+      theirs = net::Descriptor(ends[1]);
+    }
+  }
+  void say(EnclaveState state, const std::string& listen = "127.0.0.1:7000") const {
+    ShimStatus status;
+    status.state = state;
+    status.listen = listen;
+    const std::string line = encode_status(status);
+    EXPECT_GT(::send(theirs.get(), line.data(), line.size(), 0), 0);
+  }
+  void end() { theirs.reset(); }
+};
+
+class FakeInstance final : public Instance {
+ public:
+  explicit FakeInstance(std::shared_ptr<FakeShim> shim) : shim_(std::move(shim)) {}
+  int watch_descriptor() const override { return shim_->ours.get(); }
+  std::optional<ShimStatus> next_status() override {
+    std::array<char, 20'000> line{};
+    const ssize_t got = ::recv(shim_->ours.get(), line.data(), line.size(), 0);
+    if (got <= 0) return std::nullopt;
+    return *parse_status({line.data(), static_cast<std::size_t>(got)});
+  }
+  Result<ShimStatus> status() override { return ShimStatus(); }
+  Status push_tokens(ByteView list) override {
+    shim_->tokens = to_bytes(list);
+    return {};
+  }
+  Status stop(milliseconds) override {
+    shim_->stop_asked = true;
+    shim_->end();
+    return {};
+  }
+  void kill() override {
+    shim_->killed = true;
+    shim_->end();
+  }
+
+ private:
+  std::shared_ptr<FakeShim> shim_;
+};
+
+class FakeDriver final : public Driver {
+ public:
+  Status check() override { return {}; }
+  Outcome<std::unique_ptr<Instance>> start(const std::string&, EnclaveSpec spec) override {
+    ++starts;
+    last_spec = spec;
+    if (refuse_start) return std::unexpected(Reported{ErrorCode::kUnavailable, "host.port_in_use", "taken", {}});
+    return std::make_unique<FakeInstance>(shim = std::make_shared<FakeShim>());
+  }
+  Result<std::unique_ptr<Instance>> adopt(const std::string&) override {
+    if (!living) return nullptr;
+    return std::make_unique<FakeInstance>(shim = living);
+  }
+  std::optional<ShimStatus> last_status(const std::string&) override { return last; }
+  void clean_up(const std::string&) override { ++cleaned; }
+  unsigned enclaves_per_cpu() const override { return 1; }
+
+  std::atomic<int> starts{0};
+  std::atomic<int> cleaned{0};
+  std::atomic<bool> refuse_start{false};
+  EnclaveSpec last_spec;
+  std::shared_ptr<FakeShim> shim;
+  std::shared_ptr<FakeShim> living;
+  std::optional<ShimStatus> last;
+};
+
+class KeeperTest : public testing::Test {
+ protected:
+  KeeperTest() {
+    EnclaveRecord record;
+    record.name = "a";
+    record.listen = "127.0.0.1:0";
+    record.tokens = {1};
+    record.pending = false;
+    make(record);
+  }
+  void make(const EnclaveRecord& record) {
+    Keeper::Seams seams{.driver = driver_,
+                        .find_image = [this](const std::string&) -> Outcome<StoredImage> {
+                          if (image_missing_) {
+                            return std::unexpected(Reported{ErrorCode::kNotFound, "host.file.missing", "gone", {}});
+                          }
+                          return StoredImage();
+                        },
+                        .remember = [this](const EnclaveRecord& changed) {
+                          const std::lock_guard lock(mutex_);
+                          remembered_.push_back(changed);
+                        }};
+    keeper_ = std::make_unique<Keeper>(std::move(seams), folder_.path(), record);
+  }
+  bool reaches(Phase phase) {
+    return keeper_->wait_for([&](const KeeperView& view) { return view.phase == phase; },
+                             steady_clock::now() + milliseconds(5'000)).phase == phase;
+  }
+  bool starts(int count) {
+    for (int i = 0; i < 500 && driver_.starts < count; ++i) ::usleep(10'000);
+    return driver_.starts >= count;
+  }
+  std::vector<EnclaveRecord> remembered() {
+    const std::lock_guard lock(mutex_);
+    return remembered_;
+  }
+
+  TestFolder folder_;
+  FakeDriver driver_;
+  bool image_missing_ = false;
+  std::mutex mutex_;
+  std::vector<EnclaveRecord> remembered_;
+  std::unique_ptr<Keeper> keeper_;
+};
+
+TEST_F(KeeperTest, FollowsAnEnclaveUntilItIsReadyAndKeepsItsPort) {
+  keeper_->begin(Keeper::Begin::kFresh);
+  ASSERT_TRUE(starts(1));
+  driver_.shim->say(EnclaveState::kReady, "127.0.0.1:7123");
+  ASSERT_TRUE(reaches(Phase::kReady));
+  EXPECT_EQ(keeper_->view().record.listen, "127.0.0.1:7123");
+  ASSERT_FALSE(remembered().empty());
+  EXPECT_EQ(remembered().back().listen, "127.0.0.1:7123");
+}
+
+TEST_F(KeeperTest, StartsAgainWhatEndedUnaskedAndSaysWhy) {
+  keeper_->begin(Keeper::Begin::kFresh);
+  ASSERT_TRUE(starts(1));
+  driver_.shim->say(EnclaveState::kReady);
+  ASSERT_TRUE(reaches(Phase::kReady));
+  ShimStatus last;
+  last.state = EnclaveState::kFailed;
+  last.failure = Reported{ErrorCode::kUnavailable, "host.enclave.ended", "by signal 9", {}};
+  driver_.last = last;
+  driver_.shim->end();
+  ASSERT_TRUE(reaches(Phase::kWaiting));
+  EXPECT_EQ(keeper_->view().failure->id, "host.enclave.ended");
+  ASSERT_TRUE(starts(2));
+  EXPECT_EQ(driver_.last_spec.listen, "127.0.0.1:7000") << "on the same port";
+  EXPECT_EQ(keeper_->view().record.restarts, 1U);
+  EXPECT_EQ(driver_.cleaned, 1);
+}
+
+TEST_F(KeeperTest, GivesUpAfterTheFirstStartOfAPendingEnclave) {
+  EnclaveRecord record = keeper_->view().record;
+  record.pending = true;
+  make(record);
+  driver_.refuse_start = true;
+  keeper_->begin(Keeper::Begin::kFresh);
+  ASSERT_TRUE(reaches(Phase::kFailed));
+  EXPECT_EQ(keeper_->view().failure->id, "host.port_in_use");
+  EXPECT_EQ(driver_.starts, 1);
+}
+
+TEST_F(KeeperTest, KeepsTryingACommittedEnclaveThatCannotStart) {
+  driver_.refuse_start = true;
+  keeper_->begin(Keeper::Begin::kFresh);
+  ASSERT_TRUE(reaches(Phase::kWaiting));
+  EXPECT_EQ(keeper_->view().failure->id, "host.port_in_use");
+  driver_.refuse_start = false;
+  ASSERT_TRUE(starts(2));
+}
+
+TEST_F(KeeperTest, SaysWhenTheStoredImageIsGone) {
+  image_missing_ = true;
+  keeper_->begin(Keeper::Begin::kFresh);
+  ASSERT_TRUE(reaches(Phase::kWaiting));
+  EXPECT_EQ(keeper_->view().failure->id, "host.file.missing");
+  EXPECT_EQ(driver_.starts, 0);
+}
+
+TEST_F(KeeperTest, AdoptsALivingEnclaveInsteadOfStartingASecond) {
+  driver_.living = std::make_shared<FakeShim>();
+  keeper_->begin(Keeper::Begin::kAdopt);
+  driver_.living->say(EnclaveState::kReady);
+  ASSERT_TRUE(reaches(Phase::kReady));
+  EXPECT_EQ(driver_.starts, 0);
+}
+
+TEST_F(KeeperTest, LeavesTheEnclaveAloneWhenItGoes) {
+  driver_.living = std::make_shared<FakeShim>();
+  keeper_->begin(Keeper::Begin::kAdopt);
+  driver_.living->say(EnclaveState::kReady);
+  ASSERT_TRUE(reaches(Phase::kReady));
+  keeper_.reset();
+  EXPECT_FALSE(driver_.living->stop_asked);
+  EXPECT_FALSE(driver_.living->killed);
+  EXPECT_TRUE(driver_.living->theirs.valid());
+}
+
+TEST_F(KeeperTest, StopsAndDoesNotStartAgain) {
+  keeper_->begin(Keeper::Begin::kFresh);
+  ASSERT_TRUE(starts(1));
+  driver_.shim->say(EnclaveState::kReady);
+  ASSERT_TRUE(reaches(Phase::kReady));
+  keeper_->stop(milliseconds(100));
+  ASSERT_TRUE(reaches(Phase::kStopped));
+  EXPECT_TRUE(driver_.shim->stop_asked);
+  EXPECT_EQ(keeper_->view().record.desired, Desired::kStopped);
+  EXPECT_FALSE(keeper_->view().failure.has_value());
+  ::usleep(50'000);
+  EXPECT_EQ(driver_.starts, 1);
+}
+
+TEST_F(KeeperTest, StopsWhatWaitsForItsRestart) {
+  driver_.refuse_start = true;
+  keeper_->begin(Keeper::Begin::kFresh);
+  ASSERT_TRUE(reaches(Phase::kWaiting));
+  keeper_->stop(milliseconds(100));
+  ASSERT_TRUE(reaches(Phase::kStopped));
+  EXPECT_EQ(driver_.starts, 1);
+}
+
+TEST_F(KeeperTest, StopsALivingEnclaveThatShouldNotBe) {
+  driver_.living = std::make_shared<FakeShim>();
+  keeper_->begin(Keeper::Begin::kAdoptToStop);
+  ASSERT_TRUE(reaches(Phase::kStopped));
+  EXPECT_TRUE(driver_.living->stop_asked);
+  EXPECT_EQ(driver_.starts, 0);
+}
+
+TEST_F(KeeperTest, StartsNothingWhereThereIsNothingToStop) {
+  keeper_->begin(Keeper::Begin::kAdoptToStop);
+  ASSERT_TRUE(reaches(Phase::kStopped));
+  EXPECT_EQ(driver_.starts, 0);
+}
+
+TEST_F(KeeperTest, PassesNewTokensOnAndRemembersThem) {
+  keeper_->begin(Keeper::Begin::kFresh);
+  ASSERT_TRUE(starts(1));
+  driver_.shim->say(EnclaveState::kReady);
+  ASSERT_TRUE(reaches(Phase::kReady));
+  const Bytes list{9, 9};
+  ASSERT_TRUE(keeper_->push_tokens(list).has_value());
+  EXPECT_EQ(driver_.shim->tokens, list);
+  EXPECT_EQ(remembered().back().tokens, list);
+}
+
+TEST_F(KeeperTest, CommitsOnlyWhenItIsTold) {
+  EnclaveRecord record = keeper_->view().record;
+  record.pending = true;
+  make(record);
+  keeper_->begin(Keeper::Begin::kFresh);
+  ASSERT_TRUE(starts(1));
+  driver_.shim->say(EnclaveState::kReady);
+  ASSERT_TRUE(reaches(Phase::kReady));
+  for (const auto& one : remembered()) EXPECT_TRUE(one.pending);
+  keeper_->commit();
+  EXPECT_FALSE(remembered().back().pending);
+}
+
+TEST(RestartDelayTest, DoublesUpToAMinute) {
+  EXPECT_EQ(restart_delay(1), milliseconds(1'000));
+  EXPECT_EQ(restart_delay(2), milliseconds(2'000));
+  EXPECT_EQ(restart_delay(6), milliseconds(32'000));
+  EXPECT_EQ(restart_delay(7), milliseconds(60'000));
+  EXPECT_EQ(restart_delay(4'000'000'000U), milliseconds(60'000));
+}
+
+}  // namespace
+}  // namespace gateway::host
