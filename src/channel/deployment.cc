@@ -100,7 +100,8 @@ Result<std::optional<std::uint64_t>> read_limit(codec::TomlTable& table, std::st
 Result<std::optional<Duration>> read_timeout(codec::TomlTable& table, std::string_view key) {
   GATEWAY_ASSIGN(const std::optional<Duration> value, table.optional_duration(key));
   if (value && *value < std::chrono::milliseconds(1)) {
-    return fail(ErrorCode::kInvalidArgument, "deployment.limit", "limits." + std::string(key) + " must be at least 1ms");
+    return fail(ErrorCode::kInvalidArgument, "deployment.limit",
+                "limits." + std::string(key) + " must be at least 1ms");
   }
   return value;
 }
@@ -140,9 +141,9 @@ Status read_logging(codec::TomlTable& root, DeploymentConfig& config) {
 
 Result<DeploymentConfig> parse_deployment(std::string_view toml, std::string file_name) {
   if (toml.size() > kMaxDeploymentSize) {
-    return fail(ErrorCode::kLimitExceeded, "deployment.size",
-                "expected at most " + std::to_string(kMaxDeploymentSize) + " bytes, found " +
-                    std::to_string(toml.size()));
+    return fail(
+        ErrorCode::kLimitExceeded, "deployment.size",
+        "expected at most " + std::to_string(kMaxDeploymentSize) + " bytes, found " + std::to_string(toml.size()));
   }
   GATEWAY_ASSIGN(auto root, codec::TomlTable::parse(toml, std::move(file_name), {.bytes = kMaxDeploymentSize}));
   GATEWAY_ASSIGN(const std::int64_t version, root.integer("version"));
@@ -151,8 +152,8 @@ Result<DeploymentConfig> parse_deployment(std::string_view toml, std::string fil
                 "expected version = 1, found " + std::to_string(version));
   }
   GATEWAY_ASSIGN(auto access_key, read_access_key(root));
-  DeploymentConfig config{.access_key = std::move(access_key), .paths = {}, .args = {}, .env = {}, .limits = {},
-                          .log_level = {}};
+  DeploymentConfig config{
+      .access_key = std::move(access_key), .paths = {}, .args = {}, .env = {}, .limits = {}, .log_level = {}};
   GATEWAY_TRY(read_ingress(root, config));
   GATEWAY_TRY(read_workload(root, config));
   GATEWAY_TRY(read_limits(root, config.limits));
@@ -166,7 +167,8 @@ crypto::Sha384 deployment_digest(ByteView exact_bytes) { return crypto::sha384(e
 std::string make_default_config(const crypto::PublicKey& access_key) {
   return "# Deployment configuration: it may only narrow what the measured image allows.\n"
          "version = 1\n"
-         "access_key = \"" + to_base64(access_key.spki()) + "\"\n";
+         "access_key = \"" +
+         to_base64(access_key.spki()) + "\"\n";
 }
 
 }  // namespace gateway::channel

@@ -46,10 +46,10 @@ inline constexpr std::size_t kMaxDeploymentText = 4096;  // one path, argument o
 
 // Absent means: as the image says.
 struct DeploymentLimits {
-  std::optional<std::uint64_t> max_header;       // bytes of one request head
-  std::optional<std::uint64_t> max_body;         // bytes of one request body
+  std::optional<std::uint64_t> max_header;  // bytes of one request head
+  std::optional<std::uint64_t> max_body;    // bytes of one request body
   std::optional<std::uint64_t> max_connections;
-  std::optional<std::uint64_t> max_in_flight;    // requests with the workload at once
+  std::optional<std::uint64_t> max_in_flight;  // requests with the workload at once
   std::optional<Duration> head_timeout;
   std::optional<Duration> body_timeout;
   std::optional<Duration> idle_timeout;

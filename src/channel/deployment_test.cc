@@ -109,9 +109,7 @@ TEST(Deployment, RefusesLimitsThatAreNotPositive) {
   EXPECT_EQ(id_of(with("[limits]\nresponse_timeout = \"0s\"\n")), "deployment.limit");
 }
 
-TEST(Deployment, RefusesUnknownLevels) {
-  EXPECT_EQ(id_of(with("[logging]\nlevel = \"trace\"\n")), "deployment.level");
-}
+TEST(Deployment, RefusesUnknownLevels) { EXPECT_EQ(id_of(with("[logging]\nlevel = \"trace\"\n")), "deployment.level"); }
 
 TEST(Deployment, RefusesMoreThanTheLimit) {
   EXPECT_EQ(id_of(with("#" + std::string(kMaxDeploymentSize, 'x'))), "deployment.size");

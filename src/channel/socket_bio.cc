@@ -3,19 +3,19 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include <cstdint>
-
 namespace gateway::channel {
 namespace {
 
-int descriptor_of(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))); }
+SocketEnd& end_of(BIO* bio) { return *static_cast<SocketEnd*>(BIO_get_data(bio)); }
 
 bool try_later() { return errno == EAGAIN || errno == EINTR; }
 
 int read_socket(BIO* bio, char* into, int size) {
   BIO_clear_retry_flags(bio);
   errno = 0;
-  const ssize_t got = ::recv(descriptor_of(bio), into, static_cast<std::size_t>(size), 0);
+  SocketEnd& end = end_of(bio);
+  const ssize_t got = ::recv(end.file_descriptor, into, static_cast<std::size_t>(size), 0);
+  end.drained = got < 0 && errno == EAGAIN;
   if (got < 0 && try_later()) BIO_set_retry_read(bio);
   if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
   return static_cast<int>(got);
@@ -24,7 +24,7 @@ int read_socket(BIO* bio, char* into, int size) {
 int write_socket(BIO* bio, const char* from, int size) {
   BIO_clear_retry_flags(bio);
   errno = 0;
-  const ssize_t sent = ::send(descriptor_of(bio), from, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+  const ssize_t sent = ::send(end_of(bio).file_descriptor, from, static_cast<std::size_t>(size), MSG_NOSIGNAL);
   if (sent < 0 && try_later()) BIO_set_retry_write(bio);
   return static_cast<int>(sent);
 }
@@ -49,12 +49,12 @@ BIO_METHOD* make_method() {
 
 }  // namespace
 
-BIO* make_socket_bio(int file_descriptor) {
+BIO* make_socket_bio(SocketEnd& end) {
   static BIO_METHOD* const method = make_method();
   if (method == nullptr) return nullptr;
   BIO* bio = BIO_new(method);
   if (bio == nullptr) return nullptr;
-  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(file_descriptor)));
+  BIO_set_data(bio, &end);
   BIO_set_init(bio, 1);
   return bio;
 }

@@ -6,7 +6,12 @@
 
 namespace gateway::channel {
 
-// A new BIO with one reference, or null when memory is out. It never closes the descriptor.
-BIO* make_socket_bio(int file_descriptor);
+struct SocketEnd {
+  int file_descriptor = -1;  // borrowed, never closed here
+  bool drained = false;      // the last read found nothing more: the next bytes are epoll's to announce
+};
+
+// A new BIO with one reference, or null when memory is out. The end must stay where it is.
+BIO* make_socket_bio(SocketEnd& end);
 
 }  // namespace gateway::channel

@@ -23,6 +23,8 @@ using UniqueSsl = std::unique_ptr<SSL, Freer<SSL_free>>;
 // AES-128 first: a little cheaper than AES-256, and the hash of the key schedule is shorter.
 constexpr const char* kCipherSuites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr const char* kGroups = "P-256:X25519";
+// Messages of TLS's own (tickets, key updates) that one read steps over before it lets others have their turn.
+constexpr int kMaxOwnMessages = 8;
 
 // OpenSSL's own words for the newest error; static text, nothing of the peer's. Empties the queue.
 std::string take_reason() {
@@ -50,6 +52,8 @@ Result<UniqueContext> make_context(const SSL_METHOD* method) {
                                SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  // Otherwise one peer that sends nothing but key updates keeps a single read busy for ever.
+  SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_read_ahead(ctx, 1);
   SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, nullptr);
   return context;
@@ -67,7 +71,8 @@ struct TlsContext::Impl {
 };
 
 struct TlsStream::Impl {
-  net::Descriptor socket;  // closed after `ssl`, which borrows it
+  net::Descriptor socket;
+  SocketEnd end;  // of the socket; outlives `ssl`, which points to it
   UniqueSsl ssl;
   bool established = false;
 };
@@ -103,14 +108,6 @@ TlsStream& TlsStream::operator=(TlsStream&&) noexcept = default;
 TlsStream::~TlsStream() = default;
 
 namespace {
-
-Result<UniqueSsl> make_ssl(SSL_CTX* context, int file_descriptor) {
-  UniqueSsl ssl(SSL_new(context));
-  BIO* bio = ssl ? make_socket_bio(file_descriptor) : nullptr;
-  if (bio == nullptr) return setup_failed("no memory for a TLS connection");
-  SSL_set_bio(ssl.get(), bio, bio);
-  return ssl;
-}
 
 enum class Operation : std::uint8_t { kHandshake, kRead, kWrite, kShutDown };
 
@@ -154,20 +151,31 @@ void forget_old_errors() {
 
 }  // namespace
 
+Result<std::unique_ptr<TlsStream::Impl>> TlsStream::make(const TlsContext& context, net::Descriptor socket) {
+  auto impl = std::make_unique<Impl>();
+  impl->socket = std::move(socket);
+  impl->end.file_descriptor = impl->socket.get();
+  impl->ssl.reset(SSL_new(context.impl().context.get()));
+  BIO* bio = impl->ssl ? make_socket_bio(impl->end) : nullptr;
+  if (bio == nullptr) return setup_failed("no memory for a TLS connection");
+  SSL_set_bio(impl->ssl.get(), bio, bio);
+  return impl;
+}
+
 Result<TlsStream> TlsStream::accept(const TlsContext& context, net::Descriptor socket) {
-  GATEWAY_ASSIGN(UniqueSsl ssl, make_ssl(context.impl().context.get(), socket.get()));
-  SSL_set_accept_state(ssl.get());
-  return TlsStream(std::make_unique<Impl>(Impl{std::move(socket), std::move(ssl)}));
+  GATEWAY_ASSIGN(std::unique_ptr<Impl> impl, make(context, std::move(socket)));
+  SSL_set_accept_state(impl->ssl.get());
+  return TlsStream(std::move(impl));
 }
 
 Result<TlsStream> TlsStream::connect(const TlsContext& context, net::Descriptor socket, std::string_view server_name) {
-  GATEWAY_ASSIGN(UniqueSsl ssl, make_ssl(context.impl().context.get(), socket.get()));
+  GATEWAY_ASSIGN(std::unique_ptr<Impl> impl, make(context, std::move(socket)));
   const std::string name(server_name);
-  if (!name.empty() && !is_address_literal(name) && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1) {
+  if (!name.empty() && !is_address_literal(name) && SSL_set_tlsext_host_name(impl->ssl.get(), name.c_str()) != 1) {
     return setup_failed("the server's name cannot be used");
   }
-  SSL_set_connect_state(ssl.get());
-  return TlsStream(std::make_unique<Impl>(Impl{std::move(socket), std::move(ssl)}));
+  SSL_set_connect_state(impl->ssl.get());
+  return TlsStream(std::move(impl));
 }
 
 Result<Progress> TlsStream::handshake() {
@@ -185,11 +193,13 @@ Result<Progress> TlsStream::handshake() {
 
 Result<TransferResult> TlsStream::read(std::span<std::uint8_t> into) {
   forget_old_errors();
-  std::size_t got = 0;
-  const int returned = SSL_read_ex(impl_->ssl.get(), into.data(), into.size(), &got);
-  if (returned == 1) return TransferResult{Progress::kDone, got};
-  GATEWAY_ASSIGN(const Progress progress, explain(impl_->ssl.get(), returned, Operation::kRead));
-  return TransferResult{progress, 0};
+  for (int own_messages = 0;; ++own_messages) {
+    std::size_t got = 0;
+    const int returned = SSL_read_ex(impl_->ssl.get(), into.data(), into.size(), &got);
+    if (returned == 1) return TransferResult{Progress::kDone, got};
+    GATEWAY_ASSIGN(const Progress progress, explain(impl_->ssl.get(), returned, Operation::kRead));
+    if (progress != Progress::kWantRead || !pending() || own_messages == kMaxOwnMessages) return TransferResult{progress, 0};
+  }
 }
 
 Result<TransferResult> TlsStream::write(ByteView from) {
@@ -202,7 +212,7 @@ Result<TransferResult> TlsStream::write(ByteView from) {
   return TransferResult{progress, 0};
 }
 
-bool TlsStream::pending() const { return SSL_has_pending(impl_->ssl.get()) == 1; }
+bool TlsStream::pending() const { return !impl_->end.drained && SSL_has_pending(impl_->ssl.get()) == 1; }
 
 Result<Progress> TlsStream::shut_down() {
   forget_old_errors();

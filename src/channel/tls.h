@@ -57,7 +57,8 @@ class TlsStream {
   ~TlsStream();
 
   Result<Progress> handshake();  // call until kDone
-  // kDone with at least one byte, kClosedInOrder after the peer's close_notify, or what to wait for.
+  // kDone with at least one byte, kClosedInOrder after the peer's close_notify, or what to wait for. (A peer that
+  // floods with key updates gets kWantRead while pending(): come back after others had their turn.)
   Result<TransferResult> read(std::span<std::uint8_t> into);
   // May take less than all (kDone); after kWantWrite, offer at least the same bytes again, at any address.
   Result<TransferResult> write(ByteView from);
@@ -73,6 +74,7 @@ class TlsStream {
  private:
   struct Impl;
   explicit TlsStream(std::unique_ptr<Impl> impl);
+  static Result<std::unique_ptr<Impl>> make(const TlsContext& context, net::Descriptor socket);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -23,15 +23,13 @@ constexpr codec::CborLimits kFileLimits{.bytes = kMaxFileSize, .depth = 1, .item
 constexpr std::uint64_t kMaxUnixSeconds = 253'402'300'799;  // the last second of year 9999
 
 std::unexpected<Error> malformed(std::string detail) {
-  return fail(ErrorCode::kMalformed, "tokens.list", std::move(detail),
-              "sign the list again with `gateway token`");
+  return fail(ErrorCode::kMalformed, "tokens.list", std::move(detail), "sign the list again with `gateway token`");
 }
 
 bool is_id(std::string_view id) {
   if (id.empty() || id.size() > kMaxIdSize) return false;
-  return std::ranges::all_of(id, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-  });
+  return std::ranges::all_of(
+      id, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'; });
 }
 
 // Every reader error of the CBOR below is one and the same to the caller: not a token list.

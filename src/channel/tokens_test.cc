@@ -17,8 +17,11 @@ const Time kNow = Time(seconds(1'790'000'000));
 crypto::PrivateKey make_key() { return *crypto::PrivateKey::generate(crypto::KeyType::kP256); }
 
 TokenEntry entry(std::string id, std::string_view token) {
-  return {.id = std::move(id), .token_sha256 = token_digest(as_bytes(token)), .rights = kRightCall,
-          .requests_per_minute = 60, .tokens_per_minute = 1000};
+  return {.id = std::move(id),
+          .token_sha256 = token_digest(as_bytes(token)),
+          .rights = kRightCall,
+          .requests_per_minute = 60,
+          .tokens_per_minute = 1000};
 }
 
 TokenList list_of(std::vector<TokenEntry> entries) {

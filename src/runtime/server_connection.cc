@@ -10,7 +10,9 @@ namespace {
 using channel::Progress;
 
 // What a caller may send ahead of its turn; beyond that it waits in the socket.
-constexpr std::size_t kMaxReadAhead = 64UZ * 1024;
+constexpr std::size_t kMaxReadAhead = 16UZ * 1024;
+// Records that one connection may have taken before others get their turn.
+constexpr int kReadBatch = 16;
 // A refused body up to this size is stepped over and the connection lives on; a handshake costs more.
 constexpr std::uint64_t kMaxDiscard = 256UZ * 1024;
 // How long a caller may go on sending after the last answer, so that no reset destroys that answer on its way.
@@ -101,25 +103,28 @@ void Connection::on_readable() {
 
 void Connection::read_all() {
   Scratch& scratch = server_.scratch;
-  do {
+  for (int i = 0; i < kReadBatch; ++i) {
     const auto got = tls_.read(scratch.input);
     if (!got) return lose();
     if (got->progress == Progress::kClosedInOrder) return on_caller_closed();
-    if (got->progress != Progress::kDone) {
-      read_wants_write_ = got->progress == Progress::kWantWrite;
-      return;
-    }
-    server_.metrics.bytes_from_callers += got->bytes;
-    const ByteView bytes(scratch.input.data(), got->bytes);
-    if (in_.empty()) {
-      const std::size_t used = feed(bytes);
-      if (state_ == State::kClosed) return;
-      keep_rest(bytes.subspan(used));
-    } else {
-      append(in_, bytes);
-      resume();
-    }
-  } while (state_ != State::kClosed && wants_read() && tls_.pending());
+    if (got->progress == Progress::kWantWrite) read_wants_write_ = true;
+    if (got->progress == Progress::kDone) take_input(ByteView(scratch.input).first(got->bytes));
+    if (state_ == State::kClosed || read_wants_write_ || !wants_read() || !tls_.pending()) return;
+  }
+  server_.loop.defer([self = self()] {
+    if (*self != nullptr) (*self)->resume();
+  });
+}
+
+void Connection::take_input(ByteView bytes) {
+  server_.metrics.bytes_from_callers += bytes.size();
+  if (in_.empty()) {
+    const std::size_t used = feed(bytes);
+    if (state_ != State::kClosed) keep_rest(bytes.subspan(used));
+  } else {
+    append(in_, bytes);
+    resume();
+  }
 }
 
 void Connection::on_writable() {
@@ -278,8 +283,7 @@ void Connection::forward(const net::HttpHead& head, ForwardDecision decision) {
 void Connection::defer(DeferredResponse decision) {
   state_ = State::kDeferred;
   timer_->arm(server_.limits.response_timeout);
-  session();
-  decision.start([self = self_, number = request_number_](LocalResponse response) {
+  decision.start([self = self(), number = request_number_](LocalResponse response) {
     Connection* connection = *self;
     if (connection == nullptr || connection->state_ != State::kDeferred || connection->request_number_ != number) return;
     connection->respond(std::move(response));
@@ -290,13 +294,17 @@ void Connection::defer(DeferredResponse decision) {
 // Made once: what it captures stays valid however long the gate keeps it.
 const SessionContext& Connection::session() {
   if (!session_) {
-    self_ = std::make_shared<Connection*>(this);
-    session_.emplace(SessionContext{[self = self_](const attestation::Nonce& nonce) -> Result<ByteArray<32>> {
+    session_.emplace(SessionContext{[self = self()](const attestation::Nonce& nonce) -> Result<ByteArray<32>> {
       if (*self == nullptr) return fail(ErrorCode::kUnavailable, "server.caller_left", "the caller has left");
       return (*self)->tls_.exporter(nonce);
     }});
   }
   return *session_;
+}
+
+const std::shared_ptr<Connection*>& Connection::self() {
+  if (!self_) self_ = std::make_shared<Connection*>(this);
+  return self_;
 }
 
 void Connection::refuse_head(const Error& error) {

@@ -42,6 +42,7 @@ class Connection final : Caller {
   void on_handshake();
   void on_readable();
   void read_all();
+  void take_input(ByteView bytes);
   void on_writable();
   void on_timeout();
   void on_caller_closed();
@@ -57,6 +58,7 @@ class Connection final : Caller {
   void forward(const net::HttpHead& head, ForwardDecision decision);
   void defer(DeferredResponse decision);
   const SessionContext& session();
+  const std::shared_ptr<Connection*>& self();
   void refuse_head(const Error& error);
   void respond(LocalResponse response);
   void after_answer(Persistence persistence);

@@ -303,6 +303,21 @@ TEST(Server, DrainsInOrder) {
   EXPECT_EQ(TestCaller(server.port()).ask(kGet).status, 0);
 }
 
+TEST(Server, ACallerThatSendsWithoutEndKeepsNobodyWaiting) {
+  ServerThread server(answer_all("hello"), no_workload());
+  TestCaller flood(server.port());
+  std::atomic<bool> stop = false;
+  std::thread sender([&] {
+    std::string requests;
+    for (int i = 0; i < 2000; ++i) requests += kGet;
+    while (!stop && flood.send_some(requests, 100ms) > 0) {
+    }
+  });
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(TestCaller(server.port()).ask(kGet).body, "hello");
+  stop = true;
+  sender.join();
+}
+
 TEST(Server, ErrorsSayNothingOfTheInside) {
   const LocalResponse response = refuse(403, "test.refused", "no \"way\"\n", "Retry-After: 1\r\n");
   EXPECT_EQ(as_text(response.body), "{\"error\":{\"id\":\"test.refused\",\"message\":\"no \\\"way\\\" \"}}\n");
