@@ -93,11 +93,11 @@ Result<Secret> extract_and_expand(const Secret& dh, ByteView enc, ByteView recip
   return labeled_expand(suite, prk, "shared_secret", context, kSharedSecret);
 }
 
-Result<ByteArray<32>> public_of(const UniqueKey& key) {
+ByteArray<32> public_of(const UniqueKey& key) {
   ByteArray<32> out{};
   std::size_t size = out.size();
   if (key == nullptr || EVP_PKEY_get_raw_public_key(key.get(), out.data(), &size) != 1 || size != out.size()) {
-    return fail(ErrorCode::kInternal, "hpke.key", "X25519 is not available");
+    broken("make an X25519 key");
   }
   return out;
 }
@@ -147,7 +147,7 @@ Result<HpkeKeyPair> HpkeKeyPair::derive(const Secret& ikm) {
   const Secret prk = labeled_extract(suite, {}, "dkp_prk", ikm.reveal());
   HpkeKeyPair pair;
   GATEWAY_ASSIGN(pair.private_key, labeled_expand(suite, prk, "sk", {}, 32));
-  GATEWAY_ASSIGN(pair.public_key, public_of(x25519_private(pair.private_key.reveal())));
+  pair.public_key = public_of(x25519_private(pair.private_key.reveal()));
   return pair;
 }
 
