@@ -23,13 +23,15 @@ std::unexpected<Error> usage(ErrorId id, std::string detail, std::string remedy)
 
 Status check_usage(const VerifyOptions& options) {
   if (!options.policy && !options.authenticate_only) {
-    return usage("verify.usage", "--authenticate-only or --policy is required",
-                 "give --policy FILE to have the evidence appraised, or --authenticate-only to see whether it is genuine");
+    return usage(
+        "verify.usage", "--authenticate-only or --policy is required",
+        "give --policy FILE to have the evidence appraised, or --authenticate-only to see whether it is genuine");
   }
   if (options.policy && options.authenticate_only) {
     return usage("verify.usage", "--authenticate-only and --policy exclude each other", "leave one of them out");
   }
-  if (options.json && options.ear) return usage("verify.usage", "--json and --ear exclude each other", "leave one of them out");
+  if (options.json && options.ear)
+    return usage("verify.usage", "--json and --ear exclude each other", "leave one of them out");
   if (options.ear != options.ear_key.has_value()) {
     return usage("verify.usage", "--ear and --ear-key go together", "give --ear --ear-key FILE");
   }
@@ -40,8 +42,8 @@ Result<std::optional<Bytes>> read_hex(const std::optional<std::string>& text, co
   if (!text) return std::nullopt;
   auto bytes = from_hex(*text);
   if (!bytes || bytes->size() > kMaxExpectedBytes) {
-    return usage("verify.usage", std::string(flag) + " is not hexadecimal of at most " +
-                                     std::to_string(kMaxExpectedBytes) + " bytes",
+    return usage("verify.usage",
+                 std::string(flag) + " is not hexadecimal of at most " + std::to_string(kMaxExpectedBytes) + " bytes",
                  "give pairs of hexadecimal digits without separators");
   }
   return bytes;
@@ -98,11 +100,13 @@ void print_claims(const attestation::Claims& claims) {
   print_line("  platform   " + std::string(to_string(claims.platform())) + (claims.debug() ? ", DEBUG MODE" : ""));
   print_line("  module     " + nitro.module_id);
   print_line("  made at    " + to_rfc3339(nitro.timestamp));
-  print_line("  valid      " + to_rfc3339(claims.validity().not_before) + " to " + to_rfc3339(claims.validity().not_after));
+  print_line("  valid      " + to_rfc3339(claims.validity().not_before) + " to " +
+             to_rfc3339(claims.validity().not_after));
   if (nitro.region) print_line("  region     " + *nitro.region);
   for (const auto& [index, value] : nitro.pcrs) {
     const bool zero = std::ranges::all_of(value, [](std::uint8_t byte) { return byte == 0; });
-    if (!zero || index <= 2) print_line("  PCR" + std::to_string(index) + (index < 10 ? "       " : "      ") + to_hex(value));
+    if (!zero || index <= 2)
+      print_line("  PCR" + std::to_string(index) + (index < 10 ? "       " : "      ") + to_hex(value));
   }
 }
 
@@ -132,8 +136,13 @@ int print_ear(const VerifyRequest& request, const attestation::Verification& ver
 }  // namespace
 
 attestation::VerifyInputs VerifyRequest::inputs() const {
-  attestation::VerifyInputs inputs{.at = at, .platform = platform, .nitro = {}, .collateral = collateral,
-                                   .expected_nonce = {}, .expected_report_data = {}, .config_digest = {},
+  attestation::VerifyInputs inputs{.at = at,
+                                   .platform = platform,
+                                   .nitro = {},
+                                   .collateral = collateral,
+                                   .expected_nonce = {},
+                                   .expected_report_data = {},
+                                   .config_digest = {},
                                    .chain_cache = nullptr};
   inputs.nitro.local_roots = roots;
   if (nonce) inputs.expected_nonce = *nonce;
@@ -147,7 +156,8 @@ Result<VerifyRequest> read_verify_request(const VerifyOptions& options, const Cl
   if (options.platform != "auto") {
     request.platform = attestation::platform_from(options.platform);
     if (!request.platform) {
-      return usage("verify.usage", "--platform is none of auto, nitro, local, snp, tdx, sgx", "leave it out, or name one of them");
+      return usage("verify.usage", "--platform is none of auto, nitro, local, snp, tdx, sgx",
+                   "leave it out, or name one of them");
     }
   }
   request.now = clock.now();
@@ -204,7 +214,8 @@ int run_verify(const VerifyOptions& options) {
   if (!request) return report_verify_error(options, request.error());
   const auto evidence = read_file(options.evidence, attestation::kMaxEvidenceSize);
   if (!evidence) return report_verify_error(options, evidence.error());
-  return print_verification(options, *request, attestation::verify(*evidence, request->policy_or_null(), request->inputs()));
+  return print_verification(options, *request,
+                            attestation::verify(*evidence, request->policy_or_null(), request->inputs()));
 }
 
 }  // namespace gateway::cli

@@ -55,7 +55,8 @@ Result<std::vector<Bytes>> read_collateral(const std::vector<std::string>& paths
       continue;
     }
     constexpr auto kOptions = fs::directory_options::skip_permission_denied;
-    for (fs::recursive_directory_iterator entry(path, kOptions, error), end; !error && entry != end; entry.increment(error)) {
+    for (fs::recursive_directory_iterator entry(path, kOptions, error), end; !error && entry != end;
+         entry.increment(error)) {
       std::error_code ignored;
       if (!entry->is_symlink(ignored) && entry->is_regular_file(ignored)) files.push_back(entry->path().string());
       if (files.size() > kMaxCollateralFiles) break;

@@ -53,15 +53,17 @@ class VerifyCommand : public ::testing::Test {
     std::ofstream(folder_ + name, std::ios::binary) << as_text(content);
     return folder_ + name;
   }
-  std::string write(const std::string& name, const std::string& content) const { return write(name, as_bytes(content)); }
+  std::string write(const std::string& name, const std::string& content) const {
+    return write(name, as_bytes(content));
+  }
   void use_policy(const std::string& toml) {
     options_.policy = write("policy.toml", toml);
     options_.authenticate_only = false;
   }
   static std::string entry(const std::string& more = {}) {
     return "[[accept]]\nplatform = \"local\"\nroot = \"sha256:" + to_hex(fake_local().root_sha256()) +
-           "\"\nmeasurements = { \"0\" = \"" + to_hex(pcr(0xa0)) + "\", \"1\" = \"" + to_hex(pcr(0xa1)) + "\", \"2\" = \"" +
-           to_hex(pcr(0xa2)) + "\" }\n" + more;
+           "\"\nmeasurements = { \"0\" = \"" + to_hex(pcr(0xa0)) + "\", \"1\" = \"" + to_hex(pcr(0xa1)) +
+           "\", \"2\" = \"" + to_hex(pcr(0xa2)) + "\" }\n" + more;
   }
   Outcome run() const {
     Outcome outcome;
@@ -99,7 +101,8 @@ TEST_F(VerifyCommand, AffirmsWhatThePolicyAccepts) {
 
 TEST_F(VerifyCommand, RefusesWhatThePolicyDoesNotAccept) {
   use_policy(entry());
-  options_.evidence = write("other", fake_local().document([](DocumentFields& fields) { fields.pcrs[1].second = pcr(9); }));
+  options_.evidence =
+      write("other", fake_local().document([](DocumentFields& fields) { fields.pcrs[1].second = pcr(9); }));
   const Outcome outcome = run();
   EXPECT_EQ(outcome.status, kRefused);
   EXPECT_EQ(outcome.verdict().at("authentic"), true);
@@ -201,6 +204,13 @@ TEST_F(VerifyCommand, ReadsCollateralAndIgnoresWhatDoesNotApply) {
   EXPECT_EQ(run().status, kDone);
 }
 
+TEST_F(VerifyCommand, RefusesToReadWholeTreesAsCollateral) {
+  for (int i = 0; i <= 1000; ++i) write("file" + std::to_string(i), std::string());
+  options_.collateral = {folder_};
+  EXPECT_EQ(run().status, kRefused);
+  EXPECT_THAT(run().err, HasSubstr("file.too_many"));
+}
+
 TEST_F(VerifyCommand, TakesARootAsPemToo) {
   options_.roots = {write("root.pem", fake_local().root().to_pem())};
   EXPECT_EQ(run().status, kDone);
@@ -208,14 +218,14 @@ TEST_F(VerifyCommand, TakesARootAsPemToo) {
 
 TEST_F(VerifyCommand, CallsAMissingFileUndecided) {
   const std::string missing = folder_ + "missing";
-  for (const auto& change : std::vector<std::function<void(VerifyOptions&)>>{
-           [&](VerifyOptions& options) { options.evidence = missing; },
-           [&](VerifyOptions& options) { options.roots = {missing}; },
-           [&](VerifyOptions& options) { options.collateral = {missing}; },
-           [&](VerifyOptions& options) {
-             options.policy = missing;
-             options.authenticate_only = false;
-           }}) {
+  for (const auto& change :
+       std::vector<std::function<void(VerifyOptions&)>>{[&](VerifyOptions& options) { options.evidence = missing; },
+                                                        [&](VerifyOptions& options) { options.roots = {missing}; },
+                                                        [&](VerifyOptions& options) { options.collateral = {missing}; },
+                                                        [&](VerifyOptions& options) {
+                                                          options.policy = missing;
+                                                          options.authenticate_only = false;
+                                                        }}) {
     const VerifyOptions before = options_;
     change(options_);
     const Outcome outcome = run();

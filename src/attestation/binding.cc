@@ -42,7 +42,8 @@ class StatementReader {
   Result<ByteView> bytes(const char* what, std::size_t least, std::size_t most) {
     const auto view = reader_.bytes();
     if (!view || view->size() < least || view->size() > most) {
-      const std::string size = least == most ? std::to_string(most) : std::to_string(least) + " to " + std::to_string(most);
+      const std::string size =
+          least == most ? std::to_string(most) : std::to_string(least) + " to " + std::to_string(most);
       return malformed(id_, std::string("expected ") + what + " as a byte string of " + size + " bytes");
     }
     return *view;
@@ -218,12 +219,14 @@ Status verify_session(ByteView s, ByteView signature, ByteView k, const SessionF
     return unbound("binding.session.exporter", "the session statement was made for another TLS session");
   }
   if (session.server_spki != facts.server_spki) {
-    return unbound("binding.session.server_key", "the session statement names another server key than this TLS session has");
+    return unbound("binding.session.server_key",
+                   "the session statement names another server key than this TLS session has");
   }
   const auto identity = crypto::PublicKey::from_spki(keys.ik_spki);
   if (!identity || identity->type() != crypto::KeyType::kP256 ||
       !identity->verify(crypto::HashAlgorithm::kSha256, crypto::SignatureFormat::kRaw, s, signature)) {
-    return unbound("binding.session.signature", "the session statement is not signed by the identity key of the evidence");
+    return unbound("binding.session.signature",
+                   "the session statement is not signed by the identity key of the evidence");
   }
   return {};
 }

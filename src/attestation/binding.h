@@ -21,13 +21,13 @@ namespace gateway::attestation {
 
 using Nonce = ByteArray<32>;
 inline constexpr std::size_t kMaxNoncesPerQuote = 64;
-inline constexpr std::size_t kMaxIdentityKeySize = 256;   // a P-256 SPKI has 91 bytes
+inline constexpr std::size_t kMaxIdentityKeySize = 256;  // a P-256 SPKI has 91 bytes
 inline constexpr std::size_t kMaxHpkeConfigSize = 512;
-inline constexpr std::size_t kMaxKeysSize = 1024;         // K
-inline constexpr std::size_t kMaxQuoteSize = 4096;        // Q: K and 64 nonces
-inline constexpr std::size_t kMaxSessionSize = 512;       // S
+inline constexpr std::size_t kMaxKeysSize = 1024;    // K
+inline constexpr std::size_t kMaxQuoteSize = 4096;   // Q: K and 64 nonces
+inline constexpr std::size_t kMaxSessionSize = 512;  // S
 inline constexpr std::size_t kMaxEvidenceSize = 64UZ * 1024;
-inline constexpr std::size_t kMaxCollateral = 32;         // files
+inline constexpr std::size_t kMaxCollateral = 32;  // files
 inline constexpr std::size_t kMaxResponseSize = 256UZ * 1024;
 inline constexpr std::string_view kExporterLabel = "EXPERIMENTAL-gateway-session-v1";
 inline constexpr std::string_view kAttestationPath = "/.well-known/gateway/attestation";

@@ -38,7 +38,8 @@ SessionStatement session() {
 }
 
 SessionFacts facts() {
-  return {.role = SessionRole::kServer, .nonce = filled<32>(2), .exporter = filled<32>(3), .server_spki = filled<32>(4)};
+  return {
+      .role = SessionRole::kServer, .nonce = filled<32>(2), .exporter = filled<32>(3), .server_spki = filled<32>(4)};
 }
 
 Bytes sign(ByteView s, const crypto::PrivateKey& key = identity()) {
@@ -47,7 +48,10 @@ Bytes sign(ByteView s, const crypto::PrivateKey& key = identity()) {
 
 AttestationResponse response() {
   const Bytes s = encode_session(session());
-  return {.q = encode_quote(encode_keys(keys()), {}), .evidence = Bytes(100, 5), .s = s, .signature = sign(s),
+  return {.q = encode_quote(encode_keys(keys()), {}),
+          .evidence = Bytes(100, 5),
+          .s = s,
+          .signature = sign(s),
           .collateral = {Bytes(3, 6), Bytes(4, 7)}};
 }
 
@@ -90,7 +94,10 @@ TEST(Binding, KeysComeBackAsTheyWere) {
 
 // The exact bytes, so that another implementation can be held to them.
 TEST(Binding, KeysAreEncodedAsThePagesSay) {
-  const KeysStatement small{.platform = Platform::kNitro, .ik_spki = {1, 2}, .hpke_config = {}, .config_digest = filled<48>(0xcc),
+  const KeysStatement small{.platform = Platform::kNitro,
+                            .ik_spki = {1, 2},
+                            .hpke_config = {},
+                            .config_digest = filled<48>(0xcc),
                             .manifest_digest = {}};
   EXPECT_EQ(to_hex(encode_keys(small)),
             "866f676174657761792f6b6579732f7631656e6974726f420102405830" + std::string(96, 'c') + "40");
@@ -172,10 +179,22 @@ TEST(Binding, ReportDataIsTheHashOfTheQuoteStatement) {
 
 TEST(Binding, RefusesBadSessions) {
   CborWriter role;
-  role.array(6).text("gateway/session/v1").text("broker").bytes(Bytes(48)).bytes(Bytes(32)).bytes(Bytes(32)).bytes(Bytes(32));
+  role.array(6)
+      .text("gateway/session/v1")
+      .text("broker")
+      .bytes(Bytes(48))
+      .bytes(Bytes(32))
+      .bytes(Bytes(32))
+      .bytes(Bytes(32));
   EXPECT_EQ(refusal(parse_session(role.view())), "binding.session");
   CborWriter short_digest;
-  short_digest.array(6).text("gateway/session/v1").text("server").bytes(Bytes(32)).bytes(Bytes(32)).bytes(Bytes(32)).bytes(Bytes(32));
+  short_digest.array(6)
+      .text("gateway/session/v1")
+      .text("server")
+      .bytes(Bytes(32))
+      .bytes(Bytes(32))
+      .bytes(Bytes(32))
+      .bytes(Bytes(32));
   EXPECT_EQ(refusal(parse_session(short_digest.view())), "binding.session");
   EXPECT_EQ(refusal(parse_session(encode_keys(keys()))), "binding.session");
 }
@@ -204,7 +223,8 @@ TEST(Binding, RefusesBadResponses) {
   EXPECT_EQ(with([](AttestationResponse& r) { r.s.resize(kMaxSessionSize + 1); }), "binding.response");
   EXPECT_EQ(with([](AttestationResponse& r) { r.signature.resize(63); }), "binding.response");
   EXPECT_EQ(with([](AttestationResponse& r) { r.signature.resize(72); }), "binding.response");
-  EXPECT_EQ(with([](AttestationResponse& r) { r.collateral.resize(kMaxCollateral + 1, Bytes(1)); }), "binding.response");
+  EXPECT_EQ(with([](AttestationResponse& r) { r.collateral.resize(kMaxCollateral + 1, Bytes(1)); }),
+            "binding.response");
   EXPECT_EQ(with([](AttestationResponse& r) { r.collateral[0].clear(); }), "binding.response");
   EXPECT_EQ(with([](AttestationResponse& r) { r.collateral[0].resize(kMaxResponseSize); }), "binding.response");
 }

@@ -25,9 +25,8 @@ constexpr int kNoCryptographicProof = 99;  // the evidence did not verify
 using Vector = std::map<std::string_view, int>;
 
 bool refused(const Verification& verification, std::string_view id) {
-  return std::ranges::any_of(verification.checks, [&](const Check& check) {
-    return check.id == id && check.outcome == Outcome::kRefused;
-  });
+  return std::ranges::any_of(verification.checks,
+                             [&](const Check& check) { return check.id == id && check.outcome == Outcome::kRefused; });
 }
 
 bool held(const Verification& verification, std::string_view id) {
@@ -89,11 +88,10 @@ json::object claims_set(const Verification& verification, const EarContext& cont
   if (verification.claims) appraisal["ear.veraison.annotated-evidence"] = claims_json(*verification.claims);
   const std::string_view name = verification.platform ? to_string(*verification.platform) : "unknown";
 
-  json::object claims{
-      {"eat_profile", "tag:github.com,2023:veraison/ear"},
-      {"iat", std::chrono::floor<std::chrono::seconds>(context.issued_at).time_since_epoch().count()},
-      {"ear.verifier-id", json::object{{"developer", context.developer}, {"build", context.build}}},
-      {"submods", json::object{{name, std::move(appraisal)}}}};
+  json::object claims{{"eat_profile", "tag:github.com,2023:veraison/ear"},
+                      {"iat", std::chrono::floor<std::chrono::seconds>(context.issued_at).time_since_epoch().count()},
+                      {"ear.verifier-id", json::object{{"developer", context.developer}, {"build", context.build}}},
+                      {"submods", json::object{{name, std::move(appraisal)}}}};
   // eat_nonce is 8 to 88 bytes of text in JSON tokens: base64url of the evidence's nonce where that fits.
   if (verification.claims && verification.claims->nitro().nonce) {
     const std::string nonce = to_base64url(*verification.claims->nitro().nonce);
@@ -108,7 +106,8 @@ std::string ear_claims(const Verification& verification, const EarContext& conte
   return codec::write_json(claims_set(verification, context));
 }
 
-Result<std::string> sign_ear(const Verification& verification, const EarContext& context, const crypto::PrivateKey& key) {
+Result<std::string> sign_ear(const Verification& verification, const EarContext& context,
+                             const crypto::PrivateKey& key) {
   const bool p256 = key.type() == crypto::KeyType::kP256;
   if (!p256 && key.type() != crypto::KeyType::kP384) {
     return fail(ErrorCode::kUnsupported, "ear.key", "expected a P-256 or P-384 key to sign the token with",
@@ -116,9 +115,8 @@ Result<std::string> sign_ear(const Verification& verification, const EarContext&
   }
   const json::object header{{"alg", p256 ? "ES256" : "ES384"}, {"typ", "JWT"}};
   const std::string message = encode_part(header) + "." + encode_part(claims_set(verification, context));
-  GATEWAY_ASSIGN(const Bytes signature,
-                 key.sign(p256 ? crypto::HashAlgorithm::kSha256 : crypto::HashAlgorithm::kSha384,
-                          crypto::SignatureFormat::kRaw, as_bytes(message)));
+  GATEWAY_ASSIGN(const Bytes signature, key.sign(p256 ? crypto::HashAlgorithm::kSha256 : crypto::HashAlgorithm::kSha384,
+                                                 crypto::SignatureFormat::kRaw, as_bytes(message)));
   return message + "." + to_base64url(signature);
 }
 

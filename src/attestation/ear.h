@@ -16,13 +16,14 @@ namespace gateway::attestation {
 
 struct EarContext {
   Time issued_at;
-  std::string developer;                 // ear.verifier-id
+  std::string developer;  // ear.verifier-id
   std::string build;
   std::optional<std::string> policy_id;  // ear.appraisal-policy-id, for example the policy file's digest
 };
 
 // The claims set before it is signed. Its ear.status equals the worst tier of the trustworthiness vector.
 std::string ear_claims(const Verification& verification, const EarContext& context);
-Result<std::string> sign_ear(const Verification& verification, const EarContext& context, const crypto::PrivateKey& key);
+Result<std::string> sign_ear(const Verification& verification, const EarContext& context,
+                             const crypto::PrivateKey& key);
 
 }  // namespace gateway::attestation

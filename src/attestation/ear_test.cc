@@ -28,8 +28,14 @@ PolicyEntry entry() {
 }
 
 Verification verified(ByteView document, const Policy* policy) {
-  VerifyInputs inputs{.at = kNow, .platform = {}, .nitro = fake_local().as_local_root(), .collateral = {},
-                      .expected_nonce = {}, .expected_report_data = {}, .config_digest = {}, .chain_cache = nullptr};
+  VerifyInputs inputs{.at = kNow,
+                      .platform = {},
+                      .nitro = fake_local().as_local_root(),
+                      .collateral = {},
+                      .expected_nonce = {},
+                      .expected_report_data = {},
+                      .config_digest = {},
+                      .chain_cache = nullptr};
   return verify(document, policy, inputs);
 }
 
@@ -44,13 +50,17 @@ void expect_consistent(const json::object& appraisal) {
   for (const auto& member : appraisal.at("ear.trustworthiness-vector").as_object()) {
     worst = std::max(worst, member.value().as_int64());
   }
-  const std::string_view status = worst >= 96 ? "contraindicated" : worst >= 32 ? "warning" : worst >= 2 ? "affirming" : "none";
+  const std::string_view status = worst >= 96   ? "contraindicated"
+                                  : worst >= 32 ? "warning"
+                                  : worst >= 2  ? "affirming"
+                                                : "none";
   EXPECT_EQ(appraisal.at("ear.status"), json::value(status));
 }
 
 TEST(Ear, CarriesTheClaimsSetOfTheDraft) {
   const Policy policy{{entry()}};
-  const json::object claims = json::parse(ear_claims(verified(fake_local().document(), &policy), context())).as_object();
+  const json::object claims =
+      json::parse(ear_claims(verified(fake_local().document(), &policy), context())).as_object();
   EXPECT_EQ(claims.at("eat_profile"), "tag:github.com,2023:veraison/ear");
   EXPECT_EQ(claims.at("iat"), kNow.time_since_epoch().count() / 1000);
   EXPECT_EQ(claims.at("ear.verifier-id").at("developer"), "Gateway");
@@ -139,8 +149,9 @@ TEST(Ear, IsAJwsThatVerifies) {
     const auto payload = from_base64url(token.substr(first + 1, second - first - 1)).value();
     EXPECT_EQ(as_text(payload), ear_claims(verification, context()));
     const auto signature = from_base64url(token.substr(second + 1)).value();
-    EXPECT_TRUE(key.public_key().verify(type == crypto::KeyType::kP256 ? crypto::HashAlgorithm::kSha256 : crypto::HashAlgorithm::kSha384,
-                                        crypto::SignatureFormat::kRaw, as_bytes(token.substr(0, second)), signature));
+    EXPECT_TRUE(key.public_key().verify(
+        type == crypto::KeyType::kP256 ? crypto::HashAlgorithm::kSha256 : crypto::HashAlgorithm::kSha384,
+        crypto::SignatureFormat::kRaw, as_bytes(token.substr(0, second)), signature));
   }
 }
 

@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     if (entry.platform == Platform::kLocal && !entry.root_sha256) std::abort();
   }
   static const Claims claims = testing::fake_nitro().authenticate(testing::fake_nitro().document()).value();
-  const Verdict verdict = appraise(claims, *policy, {.at = testing::kNow, .expected_nonce = {}, .expected_report_data = {}, .config_digest = {}});
+  const Verdict verdict = appraise(
+      claims, *policy, {.at = testing::kNow, .expected_nonce = {}, .expected_report_data = {}, .config_digest = {}});
   if (verdict.result.has_value() == verdict.reason.has_value()) std::abort();
   if (policy->accept.empty() && verdict.result) std::abort();
   return 0;

@@ -18,7 +18,8 @@ nitro::Anchors anchors_for(const Policy* policy, const VerifyInputs& inputs) {
   nitro::Anchors anchors = inputs.nitro;
   if (policy != nullptr) {
     for (const PolicyEntry& entry : policy->accept) {
-      if (entry.platform == Platform::kLocal && entry.root_sha256) anchors.local_root_sha256.push_back(*entry.root_sha256);
+      if (entry.platform == Platform::kLocal && entry.root_sha256)
+        anchors.local_root_sha256.push_back(*entry.root_sha256);
     }
   }
   return anchors;
@@ -27,23 +28,23 @@ nitro::Anchors anchors_for(const Policy* policy, const VerifyInputs& inputs) {
 Result<Claims> authenticate_document(ByteView evidence, const nitro::Anchors& anchors, const VerifyInputs& inputs,
                                      Verification& verification, CheckList& checks) {
   GATEWAY_ASSIGN(const auto document, nitro::parse_document(evidence, &checks));
-  // Until the chain proves AWS's root, whoever signed is at most a local root.
-  verification.platform = crypto::sha256(document.cabundle.front()) == nitro::kAwsRootSha256 ? Platform::kNitro
-                                                                                             : Platform::kLocal;
-  GATEWAY_ASSIGN(Claims claims, nitro::authenticate(document, anchors, inputs.at, inputs.chain_cache, &checks));
-  if (inputs.platform && *inputs.platform != claims.platform()) {
-    return checks.refused(ErrorCode::kNotAuthentic, "evidence.platform", std::string(to_string(*inputs.platform)),
-                          std::string(to_string(claims.platform())), "this evidence is of another platform than you named");
+  // What the document claims to be, until its chain has proved it: AWS's root, or at most a local one.
+  const bool claims_aws = crypto::sha256(document.cabundle.front()) == nitro::kAwsRootSha256;
+  verification.platform = claims_aws ? Platform::kNitro : Platform::kLocal;
+  if (inputs.platform == Platform::kLocal && claims_aws) {
+    return checks.refused(ErrorCode::kNotAuthentic, "evidence.platform", "local", "a chain that names AWS's root",
+                          "this evidence is of another platform than you named");
   }
-  return claims;
+  return nitro::authenticate(document, anchors, inputs.at, inputs.chain_cache, &checks);
 }
 
 Result<Claims> authenticate(ByteView evidence, const nitro::Anchors& anchors, const VerifyInputs& inputs,
                             Verification& verification, CheckList& checks) {
-  GATEWAY_TRY(checks.require(evidence.size() <= kMaxEvidenceSize, ErrorCode::kLimitExceeded, "evidence.size",
-                             "at most " + std::to_string(kMaxEvidenceSize) + " bytes",
-                             evidence.size() <= kMaxEvidenceSize ? std::to_string(evidence.size()) : std::string("more"),
-                             "give the evidence alone; no evidence of any platform is that large"));
+  GATEWAY_TRY(
+      checks.require(evidence.size() <= kMaxEvidenceSize, ErrorCode::kLimitExceeded, "evidence.size",
+                     "at most " + std::to_string(kMaxEvidenceSize) + " bytes",
+                     evidence.size() <= kMaxEvidenceSize ? std::to_string(evidence.size()) : std::string("more"),
+                     "give the evidence alone; no evidence of any platform is that large"));
   if (inputs.platform && !of_nitro_format(*inputs.platform)) {
     verification.platform = inputs.platform;
     return checks.refused(ErrorCode::kUnsupported, "evidence.platform_unsupported", "platform nitro or local",

@@ -18,9 +18,9 @@ namespace gateway::attestation {
 
 struct VerifyInputs {
   Time at;
-  std::optional<Platform> platform;            // absent: recognised from the bytes
-  nitro::Anchors nitro;                        // the policy's own local roots are added to these
-  std::vector<Bytes> collateral;               // raw files; what does not apply is ignored
+  std::optional<Platform> platform;  // absent: recognised from the bytes
+  nitro::Anchors nitro;              // the policy's own local roots are added to these
+  std::vector<Bytes> collateral;     // raw files; what does not apply is ignored
   std::optional<ByteView> expected_nonce;
   std::optional<ByteView> expected_report_data;
   std::optional<ByteArray<48>> config_digest;
@@ -29,12 +29,12 @@ struct VerifyInputs {
 
 struct Verification {
   std::optional<Platform> platform;
-  std::string format;                  // "nitro.document"; empty when it was not recognised
-  std::optional<bool> authentic;       // nullopt: undecided
-  std::optional<Claims> claims;        // when authentic
+  std::string format;             // "nitro.document"; empty when it was not recognised
+  std::optional<bool> authentic;  // nullopt: undecided
+  std::optional<Claims> claims;   // when authentic
   std::optional<AttestationResult> result;
   AppraisalStatus appraisal = AppraisalStatus::kNone;
-  std::optional<Error> reason;         // the first failed check
+  std::optional<Error> reason;  // the first failed check
   std::vector<Check> checks;
 };
 

@@ -18,8 +18,14 @@ using testing::kNow;
 using testing::pcr;
 
 VerifyInputs inputs() {
-  VerifyInputs inputs{.at = kNow, .platform = {}, .nitro = {}, .collateral = {}, .expected_nonce = {},
-                      .expected_report_data = {}, .config_digest = {}, .chain_cache = nullptr};
+  VerifyInputs inputs{.at = kNow,
+                      .platform = {},
+                      .nitro = {},
+                      .collateral = {},
+                      .expected_nonce = {},
+                      .expected_report_data = {},
+                      .config_digest = {},
+                      .chain_cache = nullptr};
   inputs.nitro = fake_local().as_local_root();
   return inputs;
 }
@@ -96,6 +102,16 @@ TEST(Verify, AcceptsTheNameOfTheRightPlatform) {
   VerifyInputs as_local = inputs();
   as_local.platform = Platform::kLocal;
   EXPECT_EQ(verify(fake_local().document(), nullptr, as_local).authentic, true);
+}
+
+TEST(Verify, RefusesAwsChainsWhereLocalWasNamed) {
+  VerifyInputs as_local = inputs();
+  as_local.platform = Platform::kLocal;
+  const Bytes document =
+      fake_nitro().document([](DocumentFields& fields) { fields.cabundle[0] = nitro::aws_root().der(); });
+  const Verification verification = verify(document, nullptr, as_local);
+  EXPECT_EQ(verification.authentic, false);
+  EXPECT_EQ(reason(verification), "evidence.platform");
 }
 
 TEST(Verify, RefusesPlatformsThatItCannotVerify) {

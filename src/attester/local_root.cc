@@ -30,7 +30,7 @@ class Folder {
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return file_error("cannot make the folder " + path, errno);
     net::Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!descriptor.valid()) return file_error("cannot open the folder " + path, errno);
-    struct stat status {};
+    struct stat status{};
     if (::fstat(descriptor.get(), &status) != 0) return file_error("cannot read the folder " + path, errno);
     if (status.st_uid != ::geteuid() || (status.st_mode & 022U) != 0) {
       return fail(ErrorCode::kInvalidArgument, "local_root.mode",
@@ -56,7 +56,7 @@ class Folder {
   Result<Secret> read(const char* name, unsigned loose) const {
     const net::Descriptor descriptor(::openat(folder_.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!descriptor.valid()) return file_error("cannot open " + full(name), errno);
-    struct stat status {};
+    struct stat status{};
     if (::fstat(descriptor.get(), &status) != 0) return file_error("cannot read " + full(name), errno);
     if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & loose) != 0) {
       return fail(ErrorCode::kInvalidArgument, "local_root.mode",
@@ -110,7 +110,8 @@ Result<LocalRoot> load(const Folder& folder, Time now) {
   auto certificates = crypto::Certificate::from_pem(as_text(certificate_pem.reveal()), 1);
   if (!key || !certificates || certificates->size() != 1) {
     return fail(ErrorCode::kMalformed, "local_root.parse", "the local root's key or certificate cannot be read",
-                "delete " + folder.full(kLocalRootKeyFile) + " to make a new root; policies that name the old one need the new hash");
+                "delete " + folder.full(kLocalRootKeyFile) +
+                    " to make a new root; policies that name the old one need the new hash");
   }
   const crypto::Certificate& certificate = certificates->front();
   if (certificate.public_key().spki() != key->public_key().spki() || !certificate.is_ca()) {

@@ -12,8 +12,8 @@
 
 namespace gateway::attester {
 
-inline constexpr const char* kLocalRootKeyFile = "local-root.key";   // PKCS #8 PEM, 0600
-inline constexpr const char* kLocalRootFile = "local-root.pem";      // certificate PEM, 0644: for `--root`
+inline constexpr const char* kLocalRootKeyFile = "local-root.key";  // PKCS #8 PEM, 0600
+inline constexpr const char* kLocalRootFile = "local-root.pem";     // certificate PEM, 0644: for `--root`
 
 struct LocalRoot {
   crypto::PrivateKey key;

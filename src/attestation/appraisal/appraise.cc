@@ -25,7 +25,9 @@ namespace {
 class EntryAppraisal {
  public:
   EntryAppraisal(const Claims& claims, const PolicyEntry& entry, std::size_t index, const AppraisalContext& context)
-      : claims_(claims), entry_(entry), name_("accept[" + std::to_string(index) + "], line " + std::to_string(entry.line)),
+      : claims_(claims),
+        entry_(entry),
+        name_("accept[" + std::to_string(index) + "], line " + std::to_string(entry.line)),
         context_(context) {}
 
   // Another platform's entry has nothing to compare: its other checks do not run, and it is never the nearest.
@@ -65,7 +67,8 @@ class EntryAppraisal {
   void check_root() {
     if (entry_.platform != Platform::kLocal) return;
     const bool same = entry_.root_sha256 && *entry_.root_sha256 == claims_.nitro().root_sha256;
-    require(same, "policy.root", entry_.root_sha256 ? "sha256:" + to_hex(*entry_.root_sha256) : std::string("a root in the policy"),
+    require(same, "policy.root",
+            entry_.root_sha256 ? "sha256:" + to_hex(*entry_.root_sha256) : std::string("a root in the policy"),
             "sha256:" + to_hex(claims_.nitro().root_sha256),
             "another machine's virtual NSM signed this; name its root only if you trust that machine");
   }
@@ -92,8 +95,9 @@ class EntryAppraisal {
     if (!entry_.config) return;
     const std::string expected = "sha384:" + to_hex(*entry_.config);
     if (!context_.config_digest) {
-      auto error = checks_.undecided("policy.config_unknown", expected, "evidence alone, without its keys statement",
-                                     "check the live endpoint (gateway verify HOST:PORT), which states its configuration");
+      auto error =
+          checks_.undecided("policy.config_unknown", expected, "evidence alone, without its keys statement",
+                            "check the live endpoint (gateway verify HOST:PORT), which states its configuration");
       ++undecided_;
       if (!reason_) reason_ = std::move(error).error();
       return;
@@ -117,8 +121,9 @@ class EntryAppraisal {
   void check_age() {
     const Duration age = context_.at - claims_.nitro().timestamp;
     require(age <= entry_.max_age && -age <= entry_.max_age, "policy.age",
-            "a timestamp within " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(entry_.max_age).count()) +
-                " s of " + to_rfc3339(context_.at),
+            "a timestamp within " +
+                std::to_string(std::chrono::duration_cast<std::chrono::seconds>(entry_.max_age).count()) + " s of " +
+                to_rfc3339(context_.at),
             to_rfc3339(claims_.nitro().timestamp),
             "ask for fresh evidence; if it is fresh, check this machine's clock (for a stored document give --at)");
   }
@@ -197,7 +202,8 @@ Verdict appraise(const Claims& claims, const Policy& policy, const AppraisalCont
     return verdict;
   }
   verdict.status = claims.debug() ? AppraisalStatus::kWarning : AppraisalStatus::kAffirming;
-  verdict.result = AppraisalBuilder::build(claims, verdict.status, policy.accept[nearest_index], nearest_index, verdict.checks);
+  verdict.result =
+      AppraisalBuilder::build(claims, verdict.status, policy.accept[nearest_index], nearest_index, verdict.checks);
   return verdict;
 }
 

@@ -23,8 +23,8 @@ struct Verdict {
   std::optional<AttestationResult> result;  // present when affirmed (or warned)
   AppraisalStatus status = AppraisalStatus::kContraindicated;
   bool undecided = false;
-  std::optional<Error> reason;              // the first failed check of the nearest entry
-  std::vector<Check> checks;                // of authentication and of the nearest entry
+  std::optional<Error> reason;  // the first failed check of the nearest entry
+  std::vector<Check> checks;    // of authentication and of the nearest entry
 };
 
 // The comparisons with what the verifier itself knows, which need no policy: evidence.nonce, evidence.report_data.

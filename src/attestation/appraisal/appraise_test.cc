@@ -73,7 +73,9 @@ TEST(Appraise, AffirmsWhatAnEntryAccepts) {
                        "nitro.signature", "policy.platform", "policy.debug", "policy.measurement", "policy.age"}));
 }
 
-TEST(Appraise, AcceptsNothingByAnEmptyPolicy) { EXPECT_EQ(reason(appraise(nitro_claims(), Policy{}, at())), "policy.empty"); }
+TEST(Appraise, AcceptsNothingByAnEmptyPolicy) {
+  EXPECT_EQ(reason(appraise(nitro_claims(), Policy{}, at())), "policy.empty");
+}
 
 TEST(Appraise, RefusesAnotherPlatform) {
   EXPECT_EQ(reason(nitro_claims(), entry(Platform::kLocal)), "policy.platform");
@@ -129,7 +131,9 @@ TEST(Appraise, DoesNotTakeAllowedDebugForAMeasurement) {
   EXPECT_EQ(appraise(nitro_claims(), Policy{{debug}}, at()).status, AppraisalStatus::kAffirming);
 }
 
-TEST(Appraise, NamesDebugModeBeforeTheMeasurements) { EXPECT_EQ(reason(nitro_claims(zero_pcrs), entry()), "policy.debug"); }
+TEST(Appraise, NamesDebugModeBeforeTheMeasurements) {
+  EXPECT_EQ(reason(nitro_claims(zero_pcrs), entry()), "policy.debug");
+}
 
 TEST(Appraise, ComparesTheConfiguration) {
   PolicyEntry named = entry();
@@ -193,9 +197,11 @@ TEST(Appraise, ComparesTheNonce) {
   EXPECT_EQ(reason(nitro_claims(), entry(), context), "");
   context.expected_nonce = wrong;
   EXPECT_EQ(reason(nitro_claims(), entry(), context), "evidence.nonce");
-  EXPECT_EQ(reason(nitro_claims([](DocumentFields& fields) { fields.nonce.reset(); }), entry(), context), "evidence.nonce");
+  EXPECT_EQ(reason(nitro_claims([](DocumentFields& fields) { fields.nonce.reset(); }), entry(), context),
+            "evidence.nonce");
   context.expected_nonce = ByteView();
-  EXPECT_EQ(reason(nitro_claims([](DocumentFields& fields) { fields.nonce.reset(); }), entry(), context), "evidence.nonce");
+  EXPECT_EQ(reason(nitro_claims([](DocumentFields& fields) { fields.nonce.reset(); }), entry(), context),
+            "evidence.nonce");
 }
 
 TEST(Appraise, ComparesTheUserData) {

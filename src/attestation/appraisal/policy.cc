@@ -31,12 +31,15 @@ std::optional<unsigned> register_of(std::string_view text) {
   return value;
 }
 
-std::string where(const codec::TomlTable& table) { return table.file_name() + ":" + std::to_string(table.line()) + ": "; }
+std::string where(const codec::TomlTable& table) {
+  return table.file_name() + ":" + std::to_string(table.line()) + ": ";
+}
 
 Result<Platform> read_platform(codec::TomlTable& table) {
   GATEWAY_ASSIGN(const std::string name, table.text("platform"));
   const auto platform = platform_from(name);
-  if (!platform) return table.bad_value("platform", "expected \"nitro\" or \"local\"", "name the platform that you accept");
+  if (!platform)
+    return table.bad_value("platform", "expected \"nitro\" or \"local\"", "name the platform that you accept");
   if (*platform != Platform::kNitro && *platform != Platform::kLocal) {
     return fail(ErrorCode::kUnsupported, "policy.platform_unsupported",
                 where(table) + "platform \"" + std::string(to_string(*platform)) + "\" is not verified by this version",
@@ -52,7 +55,8 @@ Status read_measurements(codec::TomlTable& table, PolicyEntry& entry) {
     for (const auto& [name, hex] : texts) {
       const auto index = register_of(name);
       if (!index) {
-        return measurements->bad_value(name, "expected the number of a PCR, \"0\" to \"31\"", "take the numbers from gateway build");
+        return measurements->bad_value(name, "expected the number of a PCR, \"0\" to \"31\"",
+                                       "take the numbers from gateway build");
       }
       const auto value = from_hex(hex);
       if (!value || (value->size() != 32 && value->size() != 48 && value->size() != 64)) {
@@ -104,9 +108,8 @@ Status read_config(codec::TomlTable& table, PolicyEntry& entry) {
 }
 
 bool is_region_like(std::string_view text) {
-  return !text.empty() && text.size() <= 32 && std::ranges::all_of(text, [](char c) {
-    return c == '-' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  });
+  return !text.empty() && text.size() <= 32 &&
+         std::ranges::all_of(text, [](char c) { return c == '-' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
 Status read_regions(codec::TomlTable& table, PolicyEntry& entry) {
@@ -118,7 +121,8 @@ Status read_regions(codec::TomlTable& table, PolicyEntry& entry) {
   }
   // An empty list reads as "nowhere", the code would read it as "anywhere": refused rather than guessed.
   if (regions->empty() || regions->size() > kMaxRegions || !std::ranges::all_of(*regions, is_region_like)) {
-    return table.bad_value("regions", "expected at least one region such as \"eu-central-1\"", "leave regions out for any");
+    return table.bad_value("regions", "expected at least one region such as \"eu-central-1\"",
+                           "leave regions out for any");
   }
   entry.regions = std::move(*regions);
   return {};

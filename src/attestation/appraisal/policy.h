@@ -24,12 +24,12 @@ inline constexpr Duration kDefaultMaxAge = std::chrono::minutes(5);
 
 struct PolicyEntry {
   Platform platform{};
-  std::optional<ByteArray<32>> root_sha256;   // local only, and then required
-  std::map<unsigned, Bytes> measurements;     // register → value; nitro and local need at least 0, 1 and 2
-  std::optional<ByteArray<48>> config;        // "sha384:…"
+  std::optional<ByteArray<32>> root_sha256;  // local only, and then required
+  std::map<unsigned, Bytes> measurements;    // register → value; nitro and local need at least 0, 1 and 2
+  std::optional<ByteArray<48>> config;       // "sha384:…"
   Duration max_age = kDefaultMaxAge;
-  std::vector<std::string> regions;           // nitro; empty: any
-  bool insecure_allow_debug = false;          // `debug = true` in the file
+  std::vector<std::string> regions;   // nitro; empty: any
+  bool insecure_allow_debug = false;  // `debug = true` in the file
   int line = 0;
 };
 

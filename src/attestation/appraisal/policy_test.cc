@@ -11,12 +11,10 @@ namespace {
 std::string digits(std::size_t count, char digit = 'a') { return std::string(count, digit); }
 
 std::string measurements() {
-  return "measurements = { \"0\" = \"" + digits(96) + "\", \"1\" = \"" + digits(96, 'b') + "\", \"2\" = \"" + digits(96, 'C') +
-         "\" }\n";
+  return "measurements = { \"0\" = \"" + digits(96) + "\", \"1\" = \"" + digits(96, 'b') + "\", \"2\" = \"" +
+         digits(96, 'C') + "\" }\n";
 }
-std::string nitro(const std::string& more = {}) {
-  return "[[accept]]\nplatform = \"nitro\"\n" + measurements() + more;
-}
+std::string nitro(const std::string& more = {}) { return "[[accept]]\nplatform = \"nitro\"\n" + measurements() + more; }
 std::string local(const std::string& more = {}) {
   return "[[accept]]\nplatform = \"local\"\nroot = \"sha256:" + digits(64) + "\"\n" + measurements() + more;
 }
@@ -27,10 +25,11 @@ std::string refusal(const std::string& toml) {
 }
 
 TEST(Policy, ReadsEveryKey) {
-  const auto policy = Policy::parse(nitro("config = \"sha384:" + digits(96, '0') +
-                                          "\"\nmax_age = \"10m\"\nregions = [\"eu-central-1\", \"eu-west-1\"]\ndebug = true\n") +
-                                        local(),
-                                    "policy.toml");
+  const auto policy =
+      Policy::parse(nitro("config = \"sha384:" + digits(96, '0') +
+                          "\"\nmax_age = \"10m\"\nregions = [\"eu-central-1\", \"eu-west-1\"]\ndebug = true\n") +
+                        local(),
+                    "policy.toml");
   ASSERT_TRUE(policy) << policy.error().message();
   ASSERT_EQ(policy->accept.size(), 2U);
   const PolicyEntry& first = policy->accept[0];
@@ -80,7 +79,8 @@ TEST(Policy, RefusesWhatIsNoToml) {
 
 TEST(Policy, RefusesPlatformsThatItCannotVerify) {
   for (const char* platform : {"snp", "tdx", "sgx"}) {
-    EXPECT_EQ(refusal(std::string("[[accept]]\nplatform = \"") + platform + "\"\nmin_tcb = {}\n"), "policy.platform_unsupported");
+    EXPECT_EQ(refusal(std::string("[[accept]]\nplatform = \"") + platform + "\"\nmin_tcb = {}\n"),
+              "policy.platform_unsupported");
   }
   EXPECT_EQ(refusal("[[accept]]\nplatform = \"qemu\"\n"), "toml.bad_value");
   EXPECT_EQ(refusal("[[accept]]\n" + measurements()), "toml.missing_key");
@@ -102,8 +102,10 @@ TEST(Policy, RefusesBadMeasurements) {
   const auto with = [](const std::string& name, const std::string& value) {
     return refusal("[[accept]]\nplatform = \"nitro\"\nmeasurements = { \"" + name + "\" = \"" + value + "\" }\n");
   };
-  for (const char* name : {"32", "-1", "00", "01", "x", "", "0x1", "4294967296"}) EXPECT_EQ(with(name, digits(96)), "toml.bad_value");
-  for (const std::size_t size : {0UZ, 2UZ, 62UZ, 95UZ, 97UZ, 98UZ, 130UZ}) EXPECT_EQ(with("0", digits(size)), "toml.bad_value");
+  for (const char* name : {"32", "-1", "00", "01", "x", "", "0x1", "4294967296"})
+    EXPECT_EQ(with(name, digits(96)), "toml.bad_value");
+  for (const std::size_t size : {0UZ, 2UZ, 62UZ, 95UZ, 97UZ, 98UZ, 130UZ})
+    EXPECT_EQ(with("0", digits(size)), "toml.bad_value");
   EXPECT_EQ(with("0", digits(95) + "g"), "toml.bad_value");
   EXPECT_EQ(refusal("[[accept]]\nplatform = \"nitro\"\nmeasurements = { \"0\" = 1 }\n"), "toml.wrong_type");
 }
@@ -113,7 +115,8 @@ TEST(Policy, NeedsARootForLocalAlone) {
   EXPECT_EQ(refusal(nitro("root = \"sha256:" + digits(64) + "\"\n")), "policy.root_not_applicable");
   for (const std::string& bad : {digits(64), "sha256:" + digits(62), "sha384:" + digits(96), "SHA256:" + digits(64),
                                  "sha256:" + digits(63) + "g", std::string()}) {
-    EXPECT_EQ(refusal("[[accept]]\nplatform = \"local\"\nroot = \"" + bad + "\"\n" + measurements()), "toml.bad_value") << bad;
+    EXPECT_EQ(refusal("[[accept]]\nplatform = \"local\"\nroot = \"" + bad + "\"\n" + measurements()), "toml.bad_value")
+        << bad;
   }
 }
 
@@ -127,6 +130,9 @@ TEST(Policy, RefusesBadRegions) {
   EXPECT_EQ(refusal(nitro("regions = []\n")), "toml.bad_value");
   EXPECT_EQ(refusal(nitro("regions = [\"EU\"]\n")), "toml.bad_value");
   EXPECT_EQ(refusal(nitro("regions = [\"\"]\n")), "toml.bad_value");
+  std::string many = "regions = [";
+  for (int i = 0; i <= 64; ++i) many += "\"eu-central-1\", ";
+  EXPECT_EQ(refusal(nitro(many + "]\n")), "toml.bad_value");
   EXPECT_EQ(refusal(nitro("regions = \"eu-central-1\"\n")), "toml.wrong_type");
   EXPECT_EQ(refusal(local("regions = [\"eu-central-1\"]\n")), "policy.regions_not_applicable");
 }

@@ -29,8 +29,8 @@ struct NitroClaims {
   std::optional<Bytes> user_data;
   std::optional<Bytes> nonce;
   std::optional<Bytes> public_key;
-  std::optional<std::string> region;           // from the issuer names of an authenticated chain; absent on local
-  ByteArray<32> root_sha256{};                 // DER SHA-256 of the root that the chain ends in
+  std::optional<std::string> region;  // from the issuer names of an authenticated chain; absent on local
+  ByteArray<32> root_sha256{};        // DER SHA-256 of the root that the chain ends in
 };
 
 // The further TEEs add their own struct here, one optional each; exactly one is set.
@@ -63,7 +63,7 @@ class AttestationResult {
   AppraisalStatus status() const { return status_; }
   const TimeWindow& validity() const { return validity_; }
   const std::vector<Check>& checks() const { return checks_; }
-  Duration max_age() const { return max_age_; }             // of the accepting policy entry
+  Duration max_age() const { return max_age_; }               // of the accepting policy entry
   std::size_t policy_entry() const { return policy_entry_; }  // which [[accept]], from 0
 
  private:

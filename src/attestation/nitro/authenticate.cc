@@ -17,11 +17,11 @@ Status recheck(const VerifiedChain& chain, const crypto::Sha256& vendor_root_sha
       (chain.platform == Platform::kNitro && chain.root_sha256 == vendor_root_sha256) ||
       std::ranges::find(anchors.local_root_sha256, chain.root_sha256) != anchors.local_root_sha256.end() ||
       std::ranges::any_of(anchors.local_roots, same);
-  GATEWAY_TRY(checks.require(trusted, ErrorCode::kNotAuthentic, "nitro.chain.anchor",
-                             chain.platform == Platform::kNitro ? "AWS Nitro Enclaves root G1"
-                                                                : "a local root that the caller named",
-                             "sha256:" + to_hex(chain.root_sha256),
-                             "this is not AWS hardware; for a local enclave that you trust name its root"));
+  GATEWAY_TRY(checks.require(
+      trusted, ErrorCode::kNotAuthentic, "nitro.chain.anchor",
+      chain.platform == Platform::kNitro ? "AWS Nitro Enclaves root G1" : "a local root that the caller named",
+      "sha256:" + to_hex(chain.root_sha256),
+      "this is not AWS hardware; for a local enclave that you trust name its root"));
   checks.held("nitro.chain.signature", "every certificate signed by the one above it",
               std::to_string(chain.length - 1) + " signatures, verified before");
   return checks.require(chain.validity.contains(at), ErrorCode::kExpired, "nitro.chain.validity",

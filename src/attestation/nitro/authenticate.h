@@ -4,8 +4,8 @@
 // Output: Claims. A chain that ends in AWS's pinned root is platform nitro; one that ends in another anchor that the
 //         caller named is platform local, never nitro (docs/trust.md §4).
 // Spec:   AWS Nitro Enclaves attestation process (validation), RFC 5280 §6.1.
-// Errors: kNotAuthentic nitro.chain.{anchor,certificate,name,signature,not_ca,key_usage,path_length,length,key,
-//         leaf_usage,timestamp,unsupported}, nitro.signature; kExpired nitro.chain.validity
+// Errors: kNotAuthentic nitro.chain.{anchor,certificate,name,signature,not_ca,key_usage,path_length,key,leaf_usage,
+//         timestamp,unsupported}, nitro.signature; kExpired nitro.chain.validity
 #pragma once
 
 #include <memory>

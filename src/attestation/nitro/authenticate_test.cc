@@ -70,13 +70,15 @@ TEST(NitroAuthenticate, AcceptsAGoodDocument) {
     EXPECT_EQ(check.outcome, Outcome::kOk);
     ids.push_back(check.id);
   }
-  EXPECT_THAT(ids, ::testing::IsSupersetOf(std::initializer_list<std::string_view>{
-                       "nitro.document.structure", "nitro.chain.anchor", "nitro.chain.signature", "nitro.chain.validity",
-                       "nitro.chain.leaf_usage", "nitro.chain.key", "nitro.chain.timestamp", "nitro.signature"}));
+  EXPECT_THAT(ids,
+              ::testing::IsSupersetOf(std::initializer_list<std::string_view>{
+                  "nitro.document.structure", "nitro.chain.anchor", "nitro.chain.signature", "nitro.chain.validity",
+                  "nitro.chain.leaf_usage", "nitro.chain.key", "nitro.chain.timestamp", "nitro.signature"}));
 }
 
 TEST(NitroAuthenticate, HoldsAwsRootToItsPin) {
-  EXPECT_EQ(to_hex(crypto::sha256(aws_root().der())), "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b");
+  EXPECT_EQ(to_hex(crypto::sha256(aws_root().der())),
+            "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b");
   EXPECT_EQ(aws_root().subject_common_name(), "aws.nitro-enclaves");
 }
 
@@ -145,12 +147,14 @@ TEST(NitroAuthenticate, RefusesADocumentSignedByTheIssuerOfTheLeaf) {
 
 TEST(NitroAuthenticate, RefusesACertificateThatItsIssuerDidNotSign) {
   const FakeVendor other;
-  const Bytes document = fake_nitro().document([&](DocumentFields& fields) { fields.cabundle[2] = other.chain()[2].der(); });
+  const Bytes document =
+      fake_nitro().document([&](DocumentFields& fields) { fields.cabundle[2] = other.chain()[2].der(); });
   EXPECT_EQ(refusal(fake_nitro().authenticate(document)), "nitro.chain.signature");
 }
 
 TEST(NitroAuthenticate, RefusesABundleInAnotherOrder) {
-  const Bytes document = fake_nitro().document([](DocumentFields& fields) { std::swap(fields.cabundle[1], fields.cabundle[2]); });
+  const Bytes document =
+      fake_nitro().document([](DocumentFields& fields) { std::swap(fields.cabundle[1], fields.cabundle[2]); });
   EXPECT_EQ(refusal(fake_nitro().authenticate(document)), "nitro.chain.name");
 }
 
@@ -191,7 +195,8 @@ TEST(NitroAuthenticate, RefusesAnIssuerThatIsNoAuthority) {
 }
 
 TEST(NitroAuthenticate, RefusesAnIssuerWithoutKeyCertSign) {
-  EXPECT_EQ(refusal_of(with_key_usage(depth::kZonal, kAuthorityUsage, {{0x03, 0x02, 0x01, 0x02}})), "nitro.chain.key_usage");
+  EXPECT_EQ(refusal_of(with_key_usage(depth::kZonal, kAuthorityUsage, {{0x03, 0x02, 0x01, 0x02}})),
+            "nitro.chain.key_usage");
 }
 
 TEST(NitroAuthenticate, RefusesAPathLongerThanAnIssuerAllows) {
@@ -315,8 +320,10 @@ TEST(NitroChainCache, StillChecksTheTime) {
   const auto cache = make_chain_cache();
   const Bytes document = fake_nitro().document();
   ASSERT_TRUE(fake_nitro().authenticate(document, kNow, cache.get()));
-  EXPECT_EQ(refusal(fake_nitro().authenticate(document, kNow + std::chrono::hours(4), cache.get())), "nitro.chain.validity");
-  EXPECT_EQ(refusal(fake_nitro().authenticate(document, kNow - std::chrono::hours(4), cache.get())), "nitro.chain.validity");
+  EXPECT_EQ(refusal(fake_nitro().authenticate(document, kNow + std::chrono::hours(4), cache.get())),
+            "nitro.chain.validity");
+  EXPECT_EQ(refusal(fake_nitro().authenticate(document, kNow - std::chrono::hours(4), cache.get())),
+            "nitro.chain.validity");
 }
 
 TEST(NitroChainCache, StillChecksTheTimestamp) {
@@ -391,7 +398,8 @@ TEST(NitroChainCache, IsSafeForConcurrentUse) {
     threads.emplace_back([&, thread] {
       for (int i = 0; i < 4; ++i) {
         const bool even = (thread + i) % 2 == 0;
-        EXPECT_TRUE(even ? fake_nitro().authenticate(one, kNow, cache.get()) : other.authenticate(two, kNow, cache.get()));
+        EXPECT_TRUE(even ? fake_nitro().authenticate(one, kNow, cache.get())
+                         : other.authenticate(two, kNow, cache.get()));
       }
     });
   }

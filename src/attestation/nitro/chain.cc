@@ -17,7 +17,8 @@ struct Translation {
   const char* remedy;
 };
 
-constexpr const char* kForged = "do not trust this document; its chain was not issued as AWS's NSM (or a virtual NSM) does";
+constexpr const char* kForged =
+    "do not trust this document; its chain was not issued as AWS's NSM (or a virtual NSM) does";
 // What is wrong with a path, under this format's ids.
 constexpr std::array kTranslations{
     Translation{"x509.signature", "nitro.chain.signature", "every certificate signed by the one above it", kForged},
@@ -25,13 +26,11 @@ constexpr std::array kTranslations{
     Translation{"x509.not_ca", "nitro.chain.not_ca", "only certificate authorities above the leaf", kForged},
     Translation{"x509.key_usage", "nitro.chain.key_usage", "keyCertSign in every certificate above the leaf", kForged},
     Translation{"x509.path_length", "nitro.chain.path_length", "path lengths kept", kForged},
-    Translation{"x509.chain_length", "nitro.chain.length", "at most 8 certificates", kForged},
     Translation{"x509.not_yet_valid", "nitro.chain.validity", "every certificate valid at the given time",
                 "check the clock, or ask for a fresh document"},
     Translation{"x509.expired", "nitro.chain.validity", "every certificate valid at the given time",
                 "ask for a fresh document (leaves live three hours), or give --at inside its window"},
     Translation{"x509.parse", "nitro.chain.certificate", "X.509 certificates", kForged},
-    Translation{"x509.size", "nitro.chain.certificate", "X.509 certificates", kForged},
 };
 
 std::unexpected<Error> translate(const Error& cause, CheckList& checks) {
@@ -99,9 +98,10 @@ Status check_leaf(const Certificate& leaf, CheckList& checks) {
   if (usage.key_cert_sign) found += " keyCertSign";
   if (usage.crl_sign) found += " cRLSign";
   if (leaf.is_ca()) found += ", cA";
-  return checks.require(usage.present && usage.digital_signature && !usage.key_cert_sign && !usage.crl_sign && !leaf.is_ca(),
-                        ErrorCode::kNotAuthentic, "nitro.chain.leaf_usage",
-                        "digitalSignature and neither keyCertSign nor cRLSign, no authority", std::move(found), kForged);
+  return checks.require(
+      usage.present && usage.digital_signature && !usage.key_cert_sign && !usage.crl_sign && !leaf.is_ca(),
+      ErrorCode::kNotAuthentic, "nitro.chain.leaf_usage",
+      "digitalSignature and neither keyCertSign nor cRLSign, no authority", std::move(found), kForged);
 }
 
 // Present when every issuer's name below the root carries the same region.
@@ -125,11 +125,10 @@ std::optional<std::string> region_of(std::string_view common_name) {
   if (dot == std::string_view::npos) return std::nullopt;
   const std::string_view region = common_name.substr(dot + 1);
   // us-east-1, us-gov-west-1, …: lower-case words and a number, joined by '-'.
-  const bool shaped = region.size() >= 6 && region.size() <= 32 && region.find('-') != std::string_view::npos &&
-                      region.front() >= 'a' && region.front() <= 'z' && region.back() >= '0' && region.back() <= '9' &&
-                      std::ranges::all_of(region, [](char c) {
-                        return c == '-' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-                      });
+  const bool shaped =
+      region.size() >= 6 && region.size() <= 32 && region.find('-') != std::string_view::npos &&
+      region.front() >= 'a' && region.front() <= 'z' && region.back() >= '0' && region.back() <= '9' &&
+      std::ranges::all_of(region, [](char c) { return c == '-' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
   if (!shaped) return std::nullopt;
   return std::string(region);
 }

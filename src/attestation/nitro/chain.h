@@ -19,7 +19,7 @@ struct VerifiedChain {
   TimeWindow validity;       // intersection of the whole path
   TimeWindow leaf_validity;  // of the document's own certificate
   std::optional<std::string> region;
-  std::size_t length = 0;    // certificates, anchor counted
+  std::size_t length = 0;  // certificates, anchor counted
   crypto::PublicKey leaf_key;
 };
 

@@ -16,14 +16,16 @@ constexpr std::int64_t kQemuNoAlgorithm = -1;
 // The protected header of every genuine document: {1: -35}.
 constexpr ByteArray<4> kProtectedHeader{{0xa1, 0x01, 0x38, 0x22}};
 
-constexpr const char* kSender = "ask the sender for the document's raw bytes; it was damaged or is not a Nitro document";
+constexpr const char* kSender =
+    "ask the sender for the document's raw bytes; it was damaged or is not a Nitro document";
 
 std::string bytes_text(std::size_t size) { return std::to_string(size) + " bytes"; }
 
 // Reports broken CBOR under this format's own ids, so that a reader of the verdict need not know the decoder's.
 std::unexpected<Error> broken(const Error& cause, CheckList& checks, const char* expected) {
   if (cause.id() == "cbor.duplicate_key") {
-    return checks.refused(ErrorCode::kMalformed, "nitro.document.duplicate_key", "every key once", "a key twice", kSender);
+    return checks.refused(ErrorCode::kMalformed, "nitro.document.duplicate_key", "every key once", "a key twice",
+                          kSender);
   }
   if (cause.id() == "cbor.trailing") {
     return checks.refused(ErrorCode::kMalformed, "nitro.document.trailing", "nothing after the end of the document",
@@ -115,8 +117,7 @@ class PayloadReader {
       GATEWAY_TRY(read_field(*key));
     }
     if (auto end = reader_.end(); !end) return structure(end.error());
-    GATEWAY_TRY(checks_.require(seen_ == kAllRequired, ErrorCode::kMalformed,
-                                "nitro.document.missing_key",
+    GATEWAY_TRY(checks_.require(seen_ == kAllRequired, ErrorCode::kMalformed, "nitro.document.missing_key",
                                 "module_id, digest, timestamp, pcrs, certificate and cabundle",
                                 seen_ == kAllRequired ? "all of them" : "no " + first_missing(), kSender));
     return {};
@@ -127,7 +128,9 @@ class PayloadReader {
                                                              "pcrs",      "certificate", "cabundle"};
   static constexpr unsigned kAllRequired = (1U << kRequired.size()) - 1;
 
-  std::unexpected<Error> structure(const Error& cause) { return broken(cause, checks_, "a map of the document's fields"); }
+  std::unexpected<Error> structure(const Error& cause) {
+    return broken(cause, checks_, "a map of the document's fields");
+  }
   std::string first_missing() const {
     for (std::size_t i = 0; i < kRequired.size(); ++i) {
       if ((seen_ & (1U << i)) == 0) return std::string(kRequired.at(i));
@@ -151,8 +154,9 @@ class PayloadReader {
     if (key == "public_key") return read_optional("nitro.document.public_key", document_.public_key);
     if (key == "user_data") return read_optional("nitro.document.user_data", document_.user_data);
     if (key == "nonce") return read_optional("nitro.document.nonce", document_.nonce);
-    return checks_.refused(ErrorCode::kMalformed, "nitro.document.unknown_key", "only the nine keys of the specification",
-                           "another key of " + bytes_text(key.size()), kSender);
+    return checks_.refused(ErrorCode::kMalformed, "nitro.document.unknown_key",
+                           "only the nine keys of the specification", "another key of " + bytes_text(key.size()),
+                           kSender);
   }
 
   Status read_module_id() {
@@ -176,8 +180,8 @@ class PayloadReader {
     // Milliseconds since 1970. Bounded so that later arithmetic on times cannot overflow (year 2999 and before).
     constexpr std::uint64_t kLatest = 32'503'680'000'000;
     const auto value = reader_.unsigned_integer();
-    GATEWAY_TRY(checks_.require(value && *value > 0 && *value < kLatest, ErrorCode::kMalformed, "nitro.document.timestamp",
-                                "milliseconds since 1970, more than 0",
+    GATEWAY_TRY(checks_.require(value && *value > 0 && *value < kLatest, ErrorCode::kMalformed,
+                                "nitro.document.timestamp", "milliseconds since 1970, more than 0",
                                 value ? std::to_string(*value) : std::string("no unsigned integer"), kSender));
     document_.timestamp = Time(std::chrono::milliseconds(static_cast<std::int64_t>(*value)));
     return {};
@@ -231,7 +235,8 @@ class PayloadReader {
     while (reader_.peek()) {
       const auto der = reader_.bytes();
       if (!der) return bad_cabundle("an entry that is no byte string");
-      if (der->empty() || der->size() > kMaxCertificateSize) return bad_cabundle("a certificate of " + bytes_text(der->size()));
+      if (der->empty() || der->size() > kMaxCertificateSize)
+        return bad_cabundle("a certificate of " + bytes_text(der->size()));
       if (document_.cabundle.size() == kMaxCabundle) return bad_cabundle("more certificates");
       document_.cabundle.push_back(*der);
     }

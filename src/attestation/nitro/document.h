@@ -28,9 +28,9 @@ inline constexpr std::size_t kMaxDocumentSize = 32UZ * 1024;
 inline constexpr std::size_t kMaxPayloadSize = 16UZ * 1024;
 inline constexpr std::size_t kMaxPcrs = 32;
 inline constexpr std::size_t kMaxCertificateSize = 1024;
-inline constexpr std::size_t kMaxCabundle = 7;         // AWS sends four; with the leaf, the longest path accepted is 8
+inline constexpr std::size_t kMaxCabundle = 7;  // AWS sends four; with the leaf, the longest path accepted is 8
 inline constexpr std::size_t kMaxOptionalField = 1024;
-inline constexpr std::size_t kMaxModuleId = 128;       // AWS's have 39 characters
+inline constexpr std::size_t kMaxModuleId = 128;  // AWS's have 39 characters
 
 struct UnverifiedDocument {
   crypto::CoseSign1 envelope;

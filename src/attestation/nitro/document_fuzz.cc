@@ -15,8 +15,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   static const Time at(std::chrono::milliseconds(1'779'278'400'000));
   const ByteView input(bytes, size);
 
-  VerifyInputs inputs{.at = at, .platform = {}, .nitro = {}, .collateral = {}, .expected_nonce = {},
-                      .expected_report_data = {}, .config_digest = {}, .chain_cache = nullptr};
+  VerifyInputs inputs{.at = at,
+                      .platform = {},
+                      .nitro = {},
+                      .collateral = {},
+                      .expected_nonce = {},
+                      .expected_report_data = {},
+                      .config_digest = {},
+                      .chain_cache = nullptr};
   if (const auto document = nitro::parse_document(input)) {
     inputs.nitro.local_root_sha256.push_back(crypto::sha256(document->cabundle.front()));
   }

@@ -70,13 +70,13 @@ TEST(NitroDocument, LeavesALineForEveryRule) {
   ASSERT_TRUE(parse_document(fake_nitro().document(), &checks));
   std::vector<std::string_view> ids;
   for (const Check& check : checks.lines()) ids.push_back(check.id);
-  EXPECT_THAT(ids, ::testing::IsSupersetOf(std::initializer_list<std::string_view>{
-                       "nitro.document.size", "nitro.document.structure", "nitro.document.algorithm",
-                       "nitro.document.header", "nitro.document.signature_size", "nitro.document.payload_size",
-                       "nitro.document.module_id", "nitro.document.digest", "nitro.document.timestamp",
-                       "nitro.document.pcrs", "nitro.document.certificate", "nitro.document.cabundle",
-                       "nitro.document.public_key", "nitro.document.user_data", "nitro.document.nonce",
-                       "nitro.document.missing_key"}));
+  EXPECT_THAT(
+      ids, ::testing::IsSupersetOf(std::initializer_list<std::string_view>{
+               "nitro.document.size", "nitro.document.structure", "nitro.document.algorithm", "nitro.document.header",
+               "nitro.document.signature_size", "nitro.document.payload_size", "nitro.document.module_id",
+               "nitro.document.digest", "nitro.document.timestamp", "nitro.document.pcrs", "nitro.document.certificate",
+               "nitro.document.cabundle", "nitro.document.public_key", "nitro.document.user_data",
+               "nitro.document.nonce", "nitro.document.missing_key"}));
 }
 
 TEST(NitroDocument, AcceptsTheTaggedForm) {
@@ -116,7 +116,8 @@ TEST(NitroDocument, RefusesOversizedInput) {
 }
 
 TEST(NitroDocument, RefusesAnOversizedPayload) {
-  const Bytes document = attestation::testing::envelope(kProtected, kEmptyMap, bytes_item(Bytes(kMaxPayloadSize + 1)), signature_item());
+  const Bytes document =
+      attestation::testing::envelope(kProtected, kEmptyMap, bytes_item(Bytes(kMaxPayloadSize + 1)), signature_item());
   EXPECT_EQ(refusal(document), "nitro.document.payload_size");
 }
 
@@ -147,30 +148,39 @@ TEST(NitroDocument, RefusesWhatIsNoCose) {
 
 TEST(NitroDocument, RefusesUnsignedDocumentsAsQemuMakesThem) {
   const Bytes no_algorithm = bytes_item(ByteArray<3>{{0xa1, 0x01, 0x20}});  // {1: -1}
-  EXPECT_EQ(refusal(attestation::testing::envelope(no_algorithm, kEmptyMap, payload_item(), bytes_item(Bytes(64)))), "nitro.unsigned");
-  EXPECT_EQ(parse_document(attestation::testing::envelope(no_algorithm, kEmptyMap, payload_item(), bytes_item(Bytes(64)))).error().code(),
-            ErrorCode::kNotAuthentic);
+  EXPECT_EQ(refusal(attestation::testing::envelope(no_algorithm, kEmptyMap, payload_item(), bytes_item(Bytes(64)))),
+            "nitro.unsigned");
+  EXPECT_EQ(
+      parse_document(attestation::testing::envelope(no_algorithm, kEmptyMap, payload_item(), bytes_item(Bytes(64))))
+          .error()
+          .code(),
+      ErrorCode::kNotAuthentic);
 }
 
 TEST(NitroDocument, RefusesOtherAlgorithms) {
   const Bytes es256 = bytes_item(ByteArray<3>{{0xa1, 0x01, 0x26}});
-  EXPECT_EQ(refusal(attestation::testing::envelope(es256, kEmptyMap, payload_item(), signature_item())), "nitro.document.algorithm");
+  EXPECT_EQ(refusal(attestation::testing::envelope(es256, kEmptyMap, payload_item(), signature_item())),
+            "nitro.document.algorithm");
   const Bytes hmac = bytes_item(ByteArray<3>{{0xa1, 0x01, 0x05}});
-  EXPECT_EQ(refusal(attestation::testing::envelope(hmac, kEmptyMap, payload_item(), signature_item())), "nitro.document.algorithm");
+  EXPECT_EQ(refusal(attestation::testing::envelope(hmac, kEmptyMap, payload_item(), signature_item())),
+            "nitro.document.algorithm");
 }
 
 TEST(NitroDocument, RefusesOtherHeaders) {
   // kid in the protected header; anything in the unprotected one, which nobody signs.
   const Bytes with_kid = bytes_item(Bytes{0xa2, 0x01, 0x38, 0x22, 0x04, 0x41, 0x00});
-  EXPECT_EQ(refusal(attestation::testing::envelope(with_kid, kEmptyMap, payload_item(), signature_item())), "nitro.document.header");
+  EXPECT_EQ(refusal(attestation::testing::envelope(with_kid, kEmptyMap, payload_item(), signature_item())),
+            "nitro.document.header");
   const Bytes unprotected{0xa1, 0x04, 0x41, 0x00};
-  EXPECT_EQ(refusal(attestation::testing::envelope(kProtected, unprotected, payload_item(), signature_item())), "nitro.document.header");
+  EXPECT_EQ(refusal(attestation::testing::envelope(kProtected, unprotected, payload_item(), signature_item())),
+            "nitro.document.header");
 }
 
 TEST(NitroDocument, RefusesSignaturesOfOtherSizes) {
   for (std::size_t size : {0UZ, 64UZ, 95UZ, 97UZ, 104UZ}) {
-    EXPECT_EQ(refusal(attestation::testing::envelope(kProtected, kEmptyMap, payload_item(), bytes_item(Bytes(size, 1)))),
-              "nitro.document.signature_size");
+    EXPECT_EQ(
+        refusal(attestation::testing::envelope(kProtected, kEmptyMap, payload_item(), bytes_item(Bytes(size, 1)))),
+        "nitro.document.signature_size");
   }
 }
 
@@ -237,9 +247,11 @@ TEST(NitroDocument, RefusesBadTimestamps) {
 
 TEST(NitroDocument, RefusesBadPcrs) {
   EXPECT_EQ(refusal_after([](DocumentFields& fields) { fields.pcrs.clear(); }), "nitro.document.pcrs");
-  EXPECT_EQ(refusal_after([](DocumentFields& fields) { fields.pcrs.emplace_back(32, Bytes(48)); }), "nitro.document.pcrs");
+  EXPECT_EQ(refusal_after([](DocumentFields& fields) { fields.pcrs.emplace_back(32, Bytes(48)); }),
+            "nitro.document.pcrs");
   for (std::size_t size : {0UZ, 20UZ, 31UZ, 33UZ, 47UZ, 49UZ, 63UZ, 65UZ, 96UZ}) {
-    EXPECT_EQ(refusal_after([&](DocumentFields& fields) { fields.pcrs[3].second = Bytes(size, 1); }), "nitro.document.pcrs")
+    EXPECT_EQ(refusal_after([&](DocumentFields& fields) { fields.pcrs[3].second = Bytes(size, 1); }),
+              "nitro.document.pcrs")
         << size;
   }
   for (std::size_t size : {32UZ, 48UZ, 64UZ}) {
@@ -250,8 +262,10 @@ TEST(NitroDocument, RefusesBadPcrs) {
 
 TEST(NitroDocument, RefusesCertificatesOfBadSizes) {
   for (std::size_t size : {0UZ, kMaxCertificateSize + 1}) {
-    EXPECT_EQ(refusal_after([&](DocumentFields& fields) { fields.certificate = Bytes(size, 1); }), "nitro.document.certificate");
-    EXPECT_EQ(refusal_after([&](DocumentFields& fields) { fields.cabundle[1] = Bytes(size, 1); }), "nitro.document.cabundle");
+    EXPECT_EQ(refusal_after([&](DocumentFields& fields) { fields.certificate = Bytes(size, 1); }),
+              "nitro.document.certificate");
+    EXPECT_EQ(refusal_after([&](DocumentFields& fields) { fields.cabundle[1] = Bytes(size, 1); }),
+              "nitro.document.cabundle");
   }
   EXPECT_EQ(refusal_after([&](DocumentFields& fields) { fields.certificate = Bytes(kMaxCertificateSize, 1); }), "");
 }
@@ -279,10 +293,15 @@ TEST(NitroDocument, RefusesOversizedOptionalFields) {
 
 // Every field in turn with a value of another type.
 TEST(NitroDocument, RefusesWrongTypes) {
-  const std::vector<std::pair<std::string, std::string>> fields{
-      {"module_id", "module_id"},     {"digest", "digest"},         {"timestamp", "timestamp"},
-      {"pcrs", "pcrs"},               {"certificate", "certificate"}, {"cabundle", "cabundle"},
-      {"public_key", "public_key"},   {"user_data", "user_data"},   {"nonce", "nonce"}};
+  const std::vector<std::pair<std::string, std::string>> fields{{"module_id", "module_id"},
+                                                                {"digest", "digest"},
+                                                                {"timestamp", "timestamp"},
+                                                                {"pcrs", "pcrs"},
+                                                                {"certificate", "certificate"},
+                                                                {"cabundle", "cabundle"},
+                                                                {"public_key", "public_key"},
+                                                                {"user_data", "user_data"},
+                                                                {"nonce", "nonce"}};
   for (const auto& [key, id] : fields) {
     CborWriter writer;
     writer.map(1).text(key).boolean(true);
@@ -292,10 +311,12 @@ TEST(NitroDocument, RefusesWrongTypes) {
             "nitro.document.structure");
   EXPECT_EQ(refusal(fake_nitro().sign(item([](CborWriter& writer) { writer.map(1).text("timestamp").integer(-1); }))),
             "nitro.document.timestamp");
-  EXPECT_EQ(refusal(fake_nitro().sign(item([](CborWriter& writer) { writer.map(1).text("pcrs").map(1).text("0").bytes({}); }))),
+  EXPECT_EQ(refusal(fake_nitro().sign(
+                item([](CborWriter& writer) { writer.map(1).text("pcrs").map(1).text("0").bytes({}); }))),
             "nitro.document.pcrs");
-  EXPECT_EQ(refusal(fake_nitro().sign(item([](CborWriter& writer) { writer.map(1).text("cabundle").array(1).text("x"); }))),
-            "nitro.document.cabundle");
+  EXPECT_EQ(
+      refusal(fake_nitro().sign(item([](CborWriter& writer) { writer.map(1).text("cabundle").array(1).text("x"); }))),
+      "nitro.document.cabundle");
 }
 
 TEST(NitroDocument, NeverRepeatsThePeersText) {

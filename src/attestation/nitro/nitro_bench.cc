@@ -51,8 +51,10 @@ std::vector<Signature> make_signatures(std::size_t count) {
 
 const Subject& generated() {
   static const Subject subject = [] {
-    Subject made{.document = testing::fake_nitro().document(), .at = testing::kNow,
-                 .root_sha256 = testing::fake_nitro().root_sha256(), .root = &testing::fake_nitro().root(),
+    Subject made{.document = testing::fake_nitro().document(),
+                 .at = testing::kNow,
+                 .root_sha256 = testing::fake_nitro().root_sha256(),
+                 .root = &testing::fake_nitro().root(),
                  .signatures = {}};
     made.signatures = make_signatures(nitro::parse_document(made.document).value().cabundle.size() + 1);
     return made;
@@ -68,8 +70,11 @@ const Subject* real() {
     for (const auto& entry : std::filesystem::directory_iterator(std::string(folder) + "/nitro")) {
       std::stringstream content;
       content << std::ifstream(entry.path(), std::ios::binary).rdbuf();
-      Subject made{.document = to_bytes(content.str()), .at = {}, .root_sha256 = nitro::kAwsRootSha256,
-                   .root = &nitro::aws_root(), .signatures = {}};
+      Subject made{.document = to_bytes(content.str()),
+                   .at = {},
+                   .root_sha256 = nitro::kAwsRootSha256,
+                   .root = &nitro::aws_root(),
+                   .signatures = {}};
       const auto document = nitro::parse_document(made.document);
       if (!document) continue;
       made.at = document->timestamp;

@@ -59,8 +59,14 @@ class NitroVectors : public ::testing::Test {
   static bool malformed(const Vector& vector) { return vector.verdict.starts_with("REJECT"); }
   static bool debug(const Vector& vector) { return vector.verdict.find("DEBUG") != std::string::npos; }
   static Verification judge(ByteView evidence, Time at, const Policy* policy = nullptr) {
-    VerifyInputs inputs{.at = at, .platform = {}, .nitro = {}, .collateral = {}, .expected_nonce = {},
-                        .expected_report_data = {}, .config_digest = {}, .chain_cache = nullptr};
+    VerifyInputs inputs{.at = at,
+                        .platform = {},
+                        .nitro = {},
+                        .collateral = {},
+                        .expected_nonce = {},
+                        .expected_report_data = {},
+                        .config_digest = {},
+                        .chain_cache = nullptr};
     return verify(evidence, policy, inputs);
   }
   std::vector<Vector> vectors_;
@@ -87,7 +93,8 @@ TEST_F(NitroVectors, AreRefusedOutsideTheirWindow) {
   for (const Vector& vector : vectors_) {
     if (malformed(vector)) continue;
     const Bytes evidence = read_all(vector.path);
-    for (const Time at : {vector.window.not_before - std::chrono::seconds(1), vector.window.not_after + std::chrono::seconds(1)}) {
+    for (const Time at :
+         {vector.window.not_before - std::chrono::seconds(1), vector.window.not_after + std::chrono::seconds(1)}) {
       const Verification verification = judge(evidence, at);
       EXPECT_EQ(verification.authentic, false) << vector.path;
       EXPECT_EQ(verification.reason->id(), "nitro.chain.validity") << vector.path;
@@ -149,7 +156,8 @@ TEST_F(NitroVectors, AreAffirmedByTheirOwnMeasurementsAlone) {
     EXPECT_EQ(judged.result.has_value(), !debug(vector)) << vector.path;
     EXPECT_EQ(judged.reason ? judged.reason->id() : "", debug(vector) ? "policy.debug" : "") << vector.path;
     const Verification allowed = judge(evidence, vector.window.not_before, &loose);
-    EXPECT_EQ(allowed.appraisal, debug(vector) ? AppraisalStatus::kWarning : AppraisalStatus::kAffirming) << vector.path;
+    EXPECT_EQ(allowed.appraisal, debug(vector) ? AppraisalStatus::kWarning : AppraisalStatus::kAffirming)
+        << vector.path;
   }
 }
 

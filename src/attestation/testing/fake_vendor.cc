@@ -50,8 +50,8 @@ crypto::Certificate sign_again(const crypto::Certificate& certificate, const cry
   const Bytes algorithm = to_bytes(must(outer.element(tag::kSequence)).encoding);
   change(tbs);
   const Bytes signature = must(issuer.sign(crypto::HashAlgorithm::kSha384, crypto::SignatureFormat::kDer, tbs));
-  return must(crypto::Certificate::from_der(
-      codec::der(tag::kSequence, {tbs, algorithm, codec::der_bit_string(signature)})));
+  return must(
+      crypto::Certificate::from_der(codec::der(tag::kSequence, {tbs, algorithm, codec::der_bit_string(signature)})));
 }
 
 void write_optional(CborWriter& writer, std::string_view key, const std::optional<Bytes>& value) {
