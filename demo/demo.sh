@@ -76,8 +76,10 @@ refused() {  # WHAT EXPECTED_ID COMMAND…
   printf '\n%s%s%s\n' "$bold" "$what" "$off"
   show "$@"
   "$@" >"$work/refusal.out" 2>"$work/refusal.err" </dev/null || status=$?
-  grep -E "$expected|expected|found|what to do|refused" "$work/refusal.err" | head -12 | sed 's/^/  /' || true
-  [[ $status -eq 1 || ( $status -eq 2 && $expected == policy.* ) ]] || fail "this was not refused (exit status $status): $what"
+  # The refused check in four lines: id, expected, found, what to do; a refusal without checks in two.
+  grep -E "$expected|expected |found |what to do" "$work/refusal.err" | head -4 | cut -c1-180 | sed 's/^/  /' || true
+  # 1: the answer is no. 2: the policy itself is not one that could say yes.
+  [[ $status -eq 1 || $status -eq 2 ]] || fail "this was not refused (exit status $status): $what"
   grep -qE "$expected" "$work/refusal.err" "$work/refusal.out" || fail "refused, but not by $expected: $what"
   printf '  %srefused%s (exit status %s)\n' "$green" "$off" "$status"
 }
@@ -127,22 +129,22 @@ grep -q '^data: \[DONE\]' answer.sse || fail "the answer did not stream to its e
 step "5. Now the host cheats"
 connect=(gateway connect)
 
-# A byte of the model's file changes and the image is put together again with every checksum right.
 show "(one byte of the image is changed)"
 cp assistant.eif damaged.eif
 printf '\x01' | dd of=damaged.eif bs=1 seek=$(($(stat -c %s damaged.eif) / 2)) conv=notrunc status=none
-refused "5a. An image with one byte changed: damaged on disk, its own checksum gives it away" \
+refused "5a. An image with one byte changed: its own checksum gives it away before it runs" \
   'eif\.crc' gateway run damaged.eif --name tampered
-"$hostile_host" repair-crc damaged.eif >/dev/null
-if gateway run damaged.eif --name tampered --json > tampered.json 2>tampered.err; then
-  refused "    The same image with its checksum repaired runs, but it is not the one that you measured" \
-    'policy\.measurement' "${connect[@]}" "$(jq -r .listen tampered.json)" --policy policy.toml
-  gateway stop tampered >/dev/null
-else
-  printf '\n%s    The same image with its checksum repaired does not even unpack%s\n' "$bold" "$off"
-  sed 's/^/  /' tampered.err
-  printf '  %srefused%s\n' "$green" "$off"
-fi
+
+# A host that changes a byte and puts the image together again, every checksum right: 1024 becomes 1025.
+folder=$(dirname "$spec")
+sed -e 's/^max_tokens = 1024$/max_tokens = 1025/' -e "s|\"\.\./|\"$folder/../|" -e "s|^lock = \"|lock = \"$folder/|" \
+  "$spec" > tampered.toml
+cmp -s "$spec" tampered.toml && fail "the spec has no max_tokens to change"
+gateway build tampered.toml -o tampered.eif >/dev/null 2>tampered.err || { cat tampered.err >&2; fail "the changed image could not be built"; }
+gateway run tampered.eif --name tampered --json > tampered.json
+refused "    The same image put together again with one byte changed: it runs, but it is not the one that you measured" \
+  'policy\.measurement' "${connect[@]}" "$(jq -r .listen tampered.json)" --policy policy.toml
+gateway stop tampered >/dev/null
 
 "$hostile_host" replay --listen 127.0.0.1:0 --upstream "$listen" >replay.log 2>&1 & pids+=($!)
 attacker=$(wait_for replay.log 'listening on' 10 | sed 's/.*listening on //')
