@@ -117,7 +117,7 @@ TEST(UnixSocketTest, WorksBelowAPathOfAnyLengthAndSaysWhenItsBacklogIsFull) {
 class ControlServerTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto server = ControlServer::open({.path = folder_.file("c")}, [](const Request& request, auto image) {
+    auto server = ControlServer::open({.path = folder_.file("c"), .group = {}}, [](const Request& request, auto image) {
       return std::string("{\"ok\":true,\"index\":") + std::to_string(request.index()) +
              (image ? ",\"image\":true}" : "}");
     });
