@@ -24,5 +24,15 @@ TEST(CApi, WorksFromC) {
   EXPECT_EQ(call_from_c(enclave.endpoint().c_str(), toml_of(right).c_str(), toml_of(wrong).c_str()), 0);
 }
 
+TEST(CApi, RefusesNullArguments) {
+  gateway_error* error = nullptr;
+  EXPECT_EQ(gateway_request(nullptr, "GET", "/", nullptr, 0, nullptr, 0, &error), nullptr);
+  EXPECT_STREQ(gateway_error_id(error), "client.argument");
+  gateway_error_free(error);
+  EXPECT_EQ(gateway_response_read(nullptr, nullptr, 0, nullptr), -1);
+  EXPECT_EQ(gateway_response_status(nullptr), 0);
+  EXPECT_STREQ(gateway_error_id(nullptr), "");
+}
+
 }  // namespace
 }  // namespace gateway::client
