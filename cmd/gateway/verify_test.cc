@@ -276,6 +276,13 @@ TEST_F(VerifyCommand, SaysWhenItIsUsedWrongly) {
             kUsage);
 }
 
+TEST_F(VerifyCommand, NamesARootThatIsNoCertificate) {
+  options_.roots = {write("key.pem", std::string("no certificate"))};
+  const Outcome outcome = run();
+  EXPECT_EQ(outcome.status, kUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("verify.root"));
+}
+
 TEST_F(VerifyCommand, CallsABrokenPolicyAUsageErrorAndPointsAtIt) {
   use_policy(entry("regoins = [\"eu-central-1\"]\n"));
   Outcome outcome = run();

@@ -108,11 +108,7 @@ std::string ear_claims(const Verification& verification, const EarContext& conte
 
 Result<std::string> sign_ear(const Verification& verification, const EarContext& context,
                              const crypto::PrivateKey& key) {
-  const bool p256 = key.type() == crypto::KeyType::kP256;
-  if (!p256 && key.type() != crypto::KeyType::kP384) {
-    return fail(ErrorCode::kUnsupported, "ear.key", "expected a P-256 or P-384 key to sign the token with",
-                "make one: openssl ecparam -name prime256v1 -genkey -noout -out ear.pem");
-  }
+  const bool p256 = key.type() == crypto::KeyType::kP256;  // private keys are of P-256 or P-384
   const json::object header{{"alg", p256 ? "ES256" : "ES384"}, {"typ", "JWT"}};
   const std::string message = encode_part(header) + "." + encode_part(claims_set(verification, context));
   GATEWAY_ASSIGN(const Bytes signature, key.sign(p256 ? crypto::HashAlgorithm::kSha256 : crypto::HashAlgorithm::kSha384,

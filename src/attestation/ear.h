@@ -3,7 +3,7 @@
 // Input:  our own Verification; time, names and key as arguments.
 // Output: a JWS in compact form, ES256 (P-256) or ES384 (P-384).
 // Spec:   draft-ietf-rats-ear-04 (EAR), draft-ietf-rats-ar4si (trustworthiness vector), RFC 7515, RFC 7519.
-// Errors: kUnsupported ear.key
+// Errors: those of crypto::PrivateKey::sign
 #pragma once
 
 #include <optional>
