@@ -28,12 +28,11 @@ constexpr std::string_view kLastGet =
 std::string make_post() {
   return "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nUser-Agent: gateway-bench\r\nAccept: */*\r\n"
          "Authorization: Bearer gwt_0123456789012345678901234567890123456789012\r\n"
-         "Content-Type: application/json\r\nContent-Length: 1024\r\n\r\n" + std::string(1024, 'p');
+         "Content-Type: application/json\r\nContent-Length: 1024\r\n\r\n" +
+         std::string(1024, 'p');
 }
 
-std::string make_event() {
-  return "400\r\ndata: " + std::string(kEventSize - 8, 'e') + "\n\n\r\n";
-}
+std::string make_event() { return "400\r\ndata: " + std::string(kEventSize - 8, 'e') + "\n\n\r\n"; }
 
 void send_all(int file_descriptor, std::string_view bytes) {
   // Small against a socket's buffer, and one is out at a time: never refused in part.

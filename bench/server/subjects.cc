@@ -59,7 +59,8 @@ std::string nginx_configuration(const Workspace& workspace, std::uint16_t port) 
   std::ostringstream out;
   out << "daemon off;\nmaster_process off;\nworker_processes 1;\nerror_log " << workspace.path("nginx.log")
       << " error;\npid " << workspace.path("nginx.pid") << ";\nevents { worker_connections 8192; }\n"
-      << "http {\n  access_log off;\n  keepalive_requests 1000000000;\n  keepalive_timeout 75s;\n  server_tokens off;\n";
+      << "http {\n  access_log off;\n  keepalive_requests 1000000000;\n  keepalive_timeout 75s;\n  server_tokens "
+         "off;\n";
   for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
     out << "  " << kind << "_temp_path " << workspace.path(kind) << ";\n";
   }
@@ -150,7 +151,8 @@ Result<std::unique_ptr<Subject>> Subject::start_ours(const Workspace& workspace)
 Result<std::unique_ptr<Subject>> Subject::start_nginx(const Workspace& workspace) {
   GATEWAY_ASSIGN(const std::uint16_t port, free_port());
   GATEWAY_TRY(write_file(workspace.path("nginx.conf"), nginx_configuration(workspace, port)));
-  GATEWAY_ASSIGN(const pid_t pid, spawn({"nginx", "-c", workspace.path("nginx.conf"), "-e", workspace.path("nginx.log")}));
+  GATEWAY_ASSIGN(const pid_t pid,
+                 spawn({"nginx", "-c", workspace.path("nginx.conf"), "-e", workspace.path("nginx.log")}));
   return wait_for(std::unique_ptr<Subject>(new Subject("nginx", pid, port)));
 }
 

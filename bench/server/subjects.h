@@ -13,7 +13,8 @@
 
 namespace gateway::bench {
 
-inline constexpr std::string_view kSmallBody = "{\"status\":\"ok\",\"service\":\"gateway\",\"comment\":\"a small answer\"}\n";
+inline constexpr std::string_view kSmallBody =
+    "{\"status\":\"ok\",\"service\":\"gateway\",\"comment\":\"a small answer\"}\n";
 
 // A temporary folder with the certificate, removed with everything in it.
 class Workspace {
@@ -40,9 +41,9 @@ class Subject {
 
   const std::string& name() const { return name_; }
   std::uint16_t port() const { return port_; }
-  std::chrono::nanoseconds cpu_time() const;   // of its one thread, from the scheduler's own account
-  std::size_t memory() const;                  // bytes of its own: anonymous pages that are resident
-  std::size_t resident() const;                // bytes, shared pages included
+  std::chrono::nanoseconds cpu_time() const;  // of its one thread, from the scheduler's own account
+  std::size_t memory() const;                 // bytes of its own: anonymous pages that are resident
+  std::size_t resident() const;               // bytes, shared pages included
 
  private:
   Subject(std::string name, pid_t pid, std::uint16_t port) : name_(std::move(name)), pid_(pid), port_(port) {}

@@ -16,7 +16,8 @@ constexpr auto kLife = std::chrono::days(365);
 
 }  // namespace
 
-Result<ServerIdentity> make_server_identity(crypto::PrivateKey key, Time now, std::optional<ByteView> ra_tls_extension) {
+Result<ServerIdentity> make_server_identity(crypto::PrivateKey key, Time now,
+                                            std::optional<ByteView> ra_tls_extension) {
   if (key.type() != crypto::KeyType::kP256) {
     return fail(ErrorCode::kInternal, "tls.setup", "the server's key must be a P-256 key");
   }
@@ -30,7 +31,8 @@ Result<ServerIdentity> make_server_identity(crypto::PrivateKey key, Time now, st
                                .dns_names = {std::string(kCommonName)},
                                .extensions = {}};
   if (ra_tls_extension) {
-    spec.extensions.push_back({std::string(kRaTlsOid), Bytes(ra_tls_extension->begin(), ra_tls_extension->end()), false});
+    spec.extensions.push_back(
+        {std::string(kRaTlsOid), Bytes(ra_tls_extension->begin(), ra_tls_extension->end()), false});
   }
   GATEWAY_ASSIGN(crypto::Certificate certificate, crypto::issue_certificate(spec, key));
   return ServerIdentity{std::move(key), std::move(certificate), crypto::sha256(public_key.spki())};

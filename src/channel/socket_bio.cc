@@ -14,8 +14,12 @@ int read_socket(BIO* bio, char* into, int size) {
   BIO_clear_retry_flags(bio);
   errno = 0;
   SocketEnd& end = end_of(bio);
+  if (end.reads_left == 0) {
+    BIO_set_retry_read(bio);
+    return -1;
+  }
   const ssize_t got = ::recv(end.file_descriptor, into, static_cast<std::size_t>(size), 0);
-  end.drained = got < 0 && errno == EAGAIN;
+  if (got > 0) --end.reads_left;
   if (got < 0 && try_later()) BIO_set_retry_read(bio);
   if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
   return static_cast<int>(got);

@@ -8,7 +8,7 @@ namespace gateway::channel {
 
 struct SocketEnd {
   int file_descriptor = -1;  // borrowed, never closed here
-  bool drained = false;      // the last read found nothing more: the next bytes are epoll's to announce
+  int reads_left = 0;        // successful reads until this end says "later", so that no operation goes on for ever
 };
 
 // A new BIO with one reference, or null when memory is out. The end must stay where it is.

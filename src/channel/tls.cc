@@ -23,8 +23,10 @@ using UniqueSsl = std::unique_ptr<SSL, Freer<SSL_free>>;
 // AES-128 first: a little cheaper than AES-256, and the hash of the key schedule is shorter.
 constexpr const char* kCipherSuites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr const char* kGroups = "P-256:X25519";
-// Messages of TLS's own (tickets, key updates) that one read steps over before it lets others have their turn.
-constexpr int kMaxOwnMessages = 8;
+// Reads from the socket within one operation: enough for a record in pieces, but a peer that sends nothing but key
+// updates must not keep one operation busy for ever. When they are used up the operation wants to read, and epoll
+// says at once that it can.
+constexpr int kMaxReads = 8;
 
 // OpenSSL's own words for the newest error; static text, nothing of the peer's. Empties the queue.
 std::string take_reason() {
@@ -44,16 +46,14 @@ Result<UniqueContext> make_context(const SSL_METHOD* method) {
   if (!context) return setup_failed("no TLS context");
   SSL_CTX* ctx = context.get();
   if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-      SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-      SSL_CTX_set_ciphersuites(ctx, kCipherSuites) != 1 || SSL_CTX_set1_groups_list(ctx, kGroups) != 1) {
+      SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 || SSL_CTX_set_ciphersuites(ctx, kCipherSuites) != 1 ||
+      SSL_CTX_set1_groups_list(ctx, kGroups) != 1) {
     return setup_failed("TLS 1.3 cannot be set up");
   }
-  SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-                               SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_options(
+      ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-  // Otherwise one peer that sends nothing but key updates keeps a single read busy for ever.
-  SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_read_ahead(ctx, 1);
   SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, nullptr);
   return context;
@@ -181,6 +181,7 @@ Result<TlsStream> TlsStream::connect(const TlsContext& context, net::Descriptor 
 Result<Progress> TlsStream::handshake() {
   if (impl_->established) return Progress::kDone;
   forget_old_errors();
+  impl_->end.reads_left = kMaxReads;
   const int returned = SSL_do_handshake(impl_->ssl.get());
   if (returned == 1) {
     impl_->established = true;
@@ -193,13 +194,12 @@ Result<Progress> TlsStream::handshake() {
 
 Result<TransferResult> TlsStream::read(std::span<std::uint8_t> into) {
   forget_old_errors();
-  for (int own_messages = 0;; ++own_messages) {
-    std::size_t got = 0;
-    const int returned = SSL_read_ex(impl_->ssl.get(), into.data(), into.size(), &got);
-    if (returned == 1) return TransferResult{Progress::kDone, got};
-    GATEWAY_ASSIGN(const Progress progress, explain(impl_->ssl.get(), returned, Operation::kRead));
-    if (progress != Progress::kWantRead || !pending() || own_messages == kMaxOwnMessages) return TransferResult{progress, 0};
-  }
+  impl_->end.reads_left = kMaxReads;
+  std::size_t got = 0;
+  const int returned = SSL_read_ex(impl_->ssl.get(), into.data(), into.size(), &got);
+  if (returned == 1) return TransferResult{Progress::kDone, got};
+  GATEWAY_ASSIGN(const Progress progress, explain(impl_->ssl.get(), returned, Operation::kRead));
+  return TransferResult{progress, 0};
 }
 
 Result<TransferResult> TlsStream::write(ByteView from) {
@@ -212,7 +212,7 @@ Result<TransferResult> TlsStream::write(ByteView from) {
   return TransferResult{progress, 0};
 }
 
-bool TlsStream::pending() const { return !impl_->end.drained && SSL_has_pending(impl_->ssl.get()) == 1; }
+bool TlsStream::pending() const { return SSL_has_pending(impl_->ssl.get()) == 1; }
 
 Result<Progress> TlsStream::shut_down() {
   forget_old_errors();

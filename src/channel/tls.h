@@ -57,8 +57,7 @@ class TlsStream {
   ~TlsStream();
 
   Result<Progress> handshake();  // call until kDone
-  // kDone with at least one byte, kClosedInOrder after the peer's close_notify, or what to wait for. (A peer that
-  // floods with key updates gets kWantRead while pending(): come back after others had their turn.)
+  // kDone with at least one byte, kClosedInOrder after the peer's close_notify, or what to wait for.
   Result<TransferResult> read(std::span<std::uint8_t> into);
   // May take less than all (kDone); after kWantWrite, offer at least the same bytes again, at any address.
   Result<TransferResult> write(ByteView from);
@@ -67,7 +66,7 @@ class TlsStream {
   int descriptor() const;
 
   Result<ByteArray<32>> exporter(const attestation::Nonce& nonce) const;  // X of docs/trust.md §1
-  Result<crypto::Sha256> peer_spki_sha256() const;                       // client: of the server's leaf
+  Result<crypto::Sha256> peer_spki_sha256() const;                        // client: of the server's leaf
   Result<Bytes> peer_certificate_der() const;
   bool resumed() const;  // always false: there is nothing to resume; for tests
 

@@ -15,16 +15,41 @@ std::string url(std::string_view text) {
 }
 
 TEST(Address, UrlsAreReadAndWritten) {
-  for (const char* text : {"tcp://127.0.0.1:8443", "tcp://[::1]:8443", "tcp://example.org:1", "tcp://localhost:0", "unix:///run/a.sock",
-                           "vsock://3:9000", "vsock://4294967295:4294967295", "fd:5", "fd:0"}) {
+  for (const char* text : {"tcp://127.0.0.1:8443", "tcp://[::1]:8443", "tcp://example.org:1", "tcp://localhost:0",
+                           "unix:///run/a.sock", "vsock://3:9000", "vsock://4294967295:4294967295", "fd:5", "fd:0"}) {
     EXPECT_EQ(url(text), text);
   }
 }
 
 TEST(Address, OddUrlsAreRefused) {
-  for (const char* text : {"", "tcp://", "tcp://a", "tcp://:1", "tcp://a:", "tcp://a:65536", "tcp://a:-1", "tcp://a:01", "tcp://a:1/", "tcp://a b:1",
-                           "tcp://::1:80", "tcp://[::1]", "tcp://[a]:1", "tcp://[]:1", "tcp://a/b:1", "unix://a", "unix:///", "unix:", "vsock://3", "vsock://a:1",
-                           "vsock://4294967296:1", "vsock://1:", "fd:", "fd:-1", "fd:a", "fd:2147483648", "http://a:1", "127.0.0.1:80"}) {
+  for (const char* text : {"",
+                           "tcp://",
+                           "tcp://a",
+                           "tcp://:1",
+                           "tcp://a:",
+                           "tcp://a:65536",
+                           "tcp://a:-1",
+                           "tcp://a:01",
+                           "tcp://a:1/",
+                           "tcp://a b:1",
+                           "tcp://::1:80",
+                           "tcp://[::1]",
+                           "tcp://[a]:1",
+                           "tcp://[]:1",
+                           "tcp://a/b:1",
+                           "unix://a",
+                           "unix:///",
+                           "unix:",
+                           "vsock://3",
+                           "vsock://a:1",
+                           "vsock://4294967296:1",
+                           "vsock://1:",
+                           "fd:",
+                           "fd:-1",
+                           "fd:a",
+                           "fd:2147483648",
+                           "http://a:1",
+                           "127.0.0.1:80"}) {
     EXPECT_EQ(url(text), "net.address") << text;
   }
   EXPECT_EQ(url(std::string_view("unix:///a\0b", 11)), "net.address");
@@ -117,7 +142,8 @@ TEST(Sockets, InheritedDescriptorsAreChecked) {
 
 TEST(Sockets, AnAbortIsNoOrderlyEnd) {
   const auto listener = listen_on(*Address::parse_url("tcp://127.0.0.1:0"));
-  const auto caller = connect_to(*Address::parse_host_port("127.0.0.1:" + std::to_string(*local_port(listener->get()))), 5000);
+  const auto caller =
+      connect_to(*Address::parse_host_port("127.0.0.1:" + std::to_string(*local_port(listener->get()))), 5000);
   {
     const Descriptor accepted(::accept(listener->get(), nullptr, nullptr));
     set_abort_on_close(accepted.get());

@@ -57,7 +57,8 @@ TEST(Control, TheLargestFramePassesAndNoLargerOne) {
 }
 
 TEST(Control, RefusesLengthsOutOfBoundsBeforeAnythingIsKept) {
-  for (const auto& [bytes, id] : {std::pair{frame(0, ""), "control.frame"}, {frame(kMaxControlBody + 2, "x"), "control.size"},
+  for (const auto& [bytes, id] : {std::pair{frame(0, ""), "control.frame"},
+                                  {frame(kMaxControlBody + 2, "x"), "control.size"},
                                   {frame(UINT32_MAX, "x"), "control.size"}}) {
     ControlDecoder decoder;
     decoder.feed(bytes);

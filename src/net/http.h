@@ -38,11 +38,11 @@ enum class Framing : std::uint8_t { kNone, kLength, kChunked, kUntilClose };
 
 // Views into the buffer that was parsed: valid until that buffer changes.
 struct HttpHead {
-  std::string_view method;           // requests
-  std::string_view target;           // requests: as received
-  int status = 0;                    // responses
-  int minor_version = 1;             // 0 or 1
-  std::vector<HttpHeader> headers;   // reused between messages without allocation
+  std::string_view method;          // requests
+  std::string_view target;          // requests: as received
+  int status = 0;                   // responses
+  int minor_version = 1;            // 0 or 1
+  std::vector<HttpHeader> headers;  // reused between messages without allocation
   Framing framing = Framing::kNone;
   std::uint64_t content_length = 0;  // with kLength; also what an answer to HEAD or a 304 would have had
   bool keep_alive = true;
@@ -63,8 +63,8 @@ Result<std::optional<std::size_t>> parse_response_head(ByteView buffer, const Ht
 // differently: encoded slashes, backslashes, dots and control bytes, path parameters (';'), dot segments, empty
 // segments (a slash at the end is fine), bytes outside the grammar.
 struct TargetParts {
-  std::string path;         // percent-decoded unreserved characters, otherwise as received
-  std::string_view query;   // without '?'; a view into the target
+  std::string path;        // percent-decoded unreserved characters, otherwise as received
+  std::string_view query;  // without '?'; a view into the target
 };
 Result<TargetParts> normalise_target(std::string_view target);
 // The one value of a query parameter, not decoded; nullopt when absent; an error when repeated.
@@ -78,13 +78,13 @@ class BodyTracker {
   BodyTracker() = default;
   BodyTracker(Framing framing, std::uint64_t content_length) : framing_(framing), left_(content_length) {}
   struct Piece {
-    std::size_t wire = 0;      // bytes of the input that belong to this message, framing included
-    ByteView payload;          // the next run of payload inside those bytes; may be empty
-    bool done = false;         // the message is whole after these bytes
+    std::size_t wire = 0;  // bytes of the input that belong to this message, framing included
+    ByteView payload;      // the next run of payload inside those bytes; may be empty
+    bool done = false;     // the message is whole after these bytes
   };
   // Takes as much as one payload run. Call again with the rest while wire > 0 and not done.
   Result<Piece> next(ByteView input);
-  bool whole() const;          // ended as its framing demands
+  bool whole() const;  // ended as its framing demands
   // Until-close bodies are whole only when the transport ended in order; the caller says so.
   void transport_ended_in_order();
 
@@ -98,9 +98,9 @@ class BodyTracker {
 
   Framing framing_ = Framing::kNone;
   State state_ = State::kSize;
-  std::uint64_t left_ = 0;          // kLength: of the body; chunked: of this chunk
-  std::size_t overhead_ = 0;        // bytes of chunk extensions and trailers so far
-  std::string line_;                // a partial chunk-size or trailer line, bounded
+  std::uint64_t left_ = 0;    // kLength: of the body; chunked: of this chunk
+  std::size_t overhead_ = 0;  // bytes of chunk extensions and trailers so far
+  std::string line_;          // a partial chunk-size or trailer line, bounded
 };
 
 }  // namespace gateway::net

@@ -121,7 +121,8 @@ Status BodyTracker::start_chunk(std::string_view line) {
   std::size_t digits = 0;
   std::uint64_t size = 0;
   while (digits < line.size() && grammar::is(line[digits], grammar::kHex)) {
-    if (digits == kMaxSizeDigits) return fail(ErrorCode::kLimitExceeded, "http.chunk_size", "a chunk's size is too large");
+    if (digits == kMaxSizeDigits)
+      return fail(ErrorCode::kLimitExceeded, "http.chunk_size", "a chunk's size is too large");
     size = size * 16 + hex_value(line[digits++]);
   }
   if (digits == 0) return bad_chunk("a chunk has no size");

@@ -104,9 +104,28 @@ TEST(ChunkedBody, IsNotWholeBeforeItsLastLine) {
 }
 
 TEST(ChunkedBody, RefusesWhatIsNotInTheGrammar) {
-  for (const char* bad : {"\r\n", "x\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", " 1\r\n", "1 \r\n", "1 ;a\r\n", "1,\r\n", "1\n", "1;a\n", "1;a\x01\r\n",
-                          "3\r\nabcd\r\n", "3\r\nabc\n", "3\r\nabc0\r\n\r\n", "3\r\nabc\r\r\n", "0\r\nno colon\r\n\r\n", "0\r\n: x\r\n\r\n",
-                          "0\r\nA b: x\r\n\r\n", "0\r\nA: x\n\r\n", "0\r\n folded: x\r\n\r\n", "1\r\n\r\n\r\n\r\n"}) {
+  for (const char* bad : {"\r\n",
+                          "x\r\n",
+                          "-1\r\n",
+                          "+1\r\n",
+                          "0x1\r\n",
+                          " 1\r\n",
+                          "1 \r\n",
+                          "1 ;a\r\n",
+                          "1,\r\n",
+                          "1\n",
+                          "1;a\n",
+                          "1;a\x01\r\n",
+                          "3\r\nabcd\r\n",
+                          "3\r\nabc\n",
+                          "3\r\nabc0\r\n\r\n",
+                          "3\r\nabc\r\r\n",
+                          "0\r\nno colon\r\n\r\n",
+                          "0\r\n: x\r\n\r\n",
+                          "0\r\nA b: x\r\n\r\n",
+                          "0\r\nA: x\n\r\n",
+                          "0\r\n folded: x\r\n\r\n",
+                          "1\r\n\r\n\r\n\r\n"}) {
     EXPECT_EQ(chunked(bad).error, "http.chunk") << bad;
   }
   EXPECT_EQ(chunked("3\r\nabcX").payload, "abc");

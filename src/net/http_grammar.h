@@ -15,7 +15,7 @@ enum Class : std::uint8_t {
   kPath = 16,       // pchar without "%" and ";", and "/"
   kQuery = 32,      // pchar without "%", "/" and "?"
   kHex = 64,
-  kHost = 128,      // uri-host and port, IP literals included
+  kHost = 128,  // uri-host and port, IP literals included
 };
 
 constexpr std::array<std::uint8_t, 256> make_classes() {

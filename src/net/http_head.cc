@@ -226,8 +226,9 @@ std::optional<std::string_view> HttpHead::header(std::string_view lower_case) co
 }
 
 bool is_hop_by_hop(const HttpHead& head, std::string_view name) {
-  static constexpr std::array<std::string_view, 8> kNames{"connection", "keep-alive",        "proxy-connection", "te",
-                                                          "trailer",    "transfer-encoding", "upgrade", "http2-settings"};
+  static constexpr std::array<std::string_view, 8> kNames{"connection", "keep-alive",    "proxy-connection",
+                                                          "te",         "trailer",       "transfer-encoding",
+                                                          "upgrade",    "http2-settings"};
   for (const std::string_view each : kNames) {
     if (header_is(name, each)) return true;
   }
@@ -237,7 +238,8 @@ bool is_hop_by_hop(const HttpHead& head, std::string_view name) {
     while (!list.empty()) {
       const std::size_t comma = list.find(',');
       const std::string_view token = grammar::trim(list.substr(0, comma));
-      if (token.size() == name.size() && std::ranges::equal(token, name, {}, grammar::lower, grammar::lower)) return true;
+      if (token.size() == name.size() && std::ranges::equal(token, name, {}, grammar::lower, grammar::lower))
+        return true;
       if (comma == std::string_view::npos) break;
       list.remove_prefix(comma + 1);
     }

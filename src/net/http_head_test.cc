@@ -56,7 +56,8 @@ TEST(RequestHead, WaitsForTheWholeHead) {
 
 TEST(RequestHead, ForgetsTheHeadBefore) {
   HttpHead head;
-  ASSERT_TRUE(parse_request_head(as_bytes("POST / HTTP/1.0\r\nHost: a\r\nTransfer: x\r\nContent-Length: 4\r\n\r\n"), {}, head));
+  ASSERT_TRUE(
+      parse_request_head(as_bytes("POST / HTTP/1.0\r\nHost: a\r\nTransfer: x\r\nContent-Length: 4\r\n\r\n"), {}, head));
   ASSERT_TRUE(parse_request_head(as_bytes("GET /b HTTP/1.1\r\nHost: b\r\n\r\n"), {}, head));
   EXPECT_EQ(head.headers.size(), 1u);
   EXPECT_EQ(head.framing, Framing::kNone);
@@ -87,8 +88,8 @@ TEST(RequestHead, RefusesAmbiguousFraming) {
   for (const char* length : {"", "-1", "+1", "0x10", "1, 1", "1 1", "1_0", "9999999999999999999", "1;", "\t"}) {
     EXPECT_EQ(request_id("Content-Length: " + std::string(length) + "\r\n"), "http.framing") << length;
   }
-  for (const char* coding : {"", "gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked", "xchunked", "chunked;q=1", "identity",
-                             "\"chunked\"", "chunked,"}) {
+  for (const char* coding : {"", "gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked", "xchunked",
+                             "chunked;q=1", "identity", "\"chunked\"", "chunked,"}) {
     EXPECT_EQ(request_id("Transfer-Encoding: " + std::string(coding) + "\r\n"), "http.framing") << coding;
   }
   EXPECT_EQ(request_id("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), "http.framing");
@@ -122,9 +123,10 @@ TEST(RequestHead, RefusesBareLineFeeds) {
 }
 
 TEST(RequestHead, RefusesOddRequestLines) {
-  for (const char* line : {"", "GET", "GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", " GET / HTTP/1.1", "GET / a HTTP/1.1",
-                           "G(T / HTTP/1.1", "GET / http/1.1", "GET / HTTP/1", "GET / HTTP/11", "GET / HTTP/1.1x", "GET /\t HTTP/1.1",
-                           "GET /\x80 HTTP/1.1", "GET\t/ HTTP/1.1", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1"}) {
+  for (const char* line :
+       {"", "GET", "GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", " GET / HTTP/1.1", "GET / a HTTP/1.1",
+        "G(T / HTTP/1.1", "GET / http/1.1", "GET / HTTP/1", "GET / HTTP/11", "GET / HTTP/1.1x", "GET /\t HTTP/1.1",
+        "GET /\x80 HTTP/1.1", "GET\t/ HTTP/1.1", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1"}) {
     EXPECT_EQ(id_of(std::string(line) + "\r\nHost: a\r\n\r\n"), "http.request_line") << line;
   }
 }
@@ -185,8 +187,9 @@ TEST(ResponseHead, KnowsItsFraming) {
 }
 
 TEST(ResponseHead, RefusesOddStatusLines) {
-  for (const char* line : {"", "HTTP/1.1", "HTTP/1.1 20", "HTTP/1.1 2000 OK", "HTTP/1.1  200 OK", "HTTP/1.1 2x0 OK", "HTTP/1.1 099 No",
-                           "HTTP/1.1 600 No", "HTTP/1.1 200 \x01", "ICY 200 OK      ", "http/1.1 200 OK"}) {
+  for (const char* line :
+       {"", "HTTP/1.1", "HTTP/1.1 20", "HTTP/1.1 2000 OK", "HTTP/1.1  200 OK", "HTTP/1.1 2x0 OK", "HTTP/1.1 099 No",
+        "HTTP/1.1 600 No", "HTTP/1.1 200 \x01", "ICY 200 OK      ", "http/1.1 200 OK"}) {
     EXPECT_EQ(response_id(std::string(line) + "\r\n\r\n"), "http.status_line") << line;
   }
   EXPECT_EQ(response_id("HTTP/2.0 200 OK\r\n\r\n"), "http.version");
@@ -197,9 +200,10 @@ TEST(ResponseHead, RefusesOddStatusLines) {
 
 TEST(HopByHop, HoldsTheFixedNamesAndThoseOfConnection) {
   HttpHead head;
-  ASSERT_TRUE(parse_request_head(as_bytes("GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Mine\r\nConnection: ,Other\r\n\r\n"), {}, head));
-  for (const char* name : {"Connection", "TE", "Trailer", "transfer-encoding", "Upgrade", "Keep-Alive", "Proxy-Connection",
-                           "HTTP2-Settings", "x-mine", "OTHER", "close"}) {
+  ASSERT_TRUE(parse_request_head(
+      as_bytes("GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Mine\r\nConnection: ,Other\r\n\r\n"), {}, head));
+  for (const char* name : {"Connection", "TE", "Trailer", "transfer-encoding", "Upgrade", "Keep-Alive",
+                           "Proxy-Connection", "HTTP2-Settings", "x-mine", "OTHER", "close"}) {
     EXPECT_TRUE(is_hop_by_hop(head, name)) << name;
   }
   for (const char* name : {"Host", "Content-Type", "X-Min", "mine"}) EXPECT_FALSE(is_hop_by_hop(head, name)) << name;

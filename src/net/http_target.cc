@@ -43,7 +43,8 @@ Status check_segments(std::string_view path) {
 Status check_query(std::string_view query) {
   for (std::size_t i = 0; i < query.size(); ++i) {
     if (is(query[i], grammar::kQuery)) continue;
-    if (query[i] != '%' || !percent_decoded(query.substr(i))) return bad_target("the query has bytes that no query may have");
+    if (query[i] != '%' || !percent_decoded(query.substr(i)))
+      return bad_target("the query has bytes that no query may have");
   }
   return {};
 }

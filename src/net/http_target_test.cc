@@ -24,9 +24,10 @@ TEST(Target, IsNormalisedOnce) {
 
 TEST(Target, RefusesWhatTwoParsersReadDifferently) {
   for (const char* target :
-       {"", "v1", "/a//b", "//", "//a", "/./a", "/a/.", "/../a", "/a/..", "/a/../b", "/%2e%2e/a", "/a/%2E", "/a%2Fb", "/a%2fb", "/a\\b",
-        "/a%5Cb", "/a%00", "/a%0d%0a", "/a%7f", "/a;b", "/a%3bb", "/..;/a", "/a%", "/a%4", "/a%zz", "/a b", "/a\"b", "/a<b", "/a^b", "/a`b",
-        "/a{b}", "/a|b", "/a#b", "/\x80", "/a[b]"}) {
+       {"",        "v1",        "/a//b",  "//",     "//a",    "/./a",  "/a/.",   "/../a", "/a/..",
+        "/a/../b", "/%2e%2e/a", "/a/%2E", "/a%2Fb", "/a%2fb", "/a\\b", "/a%5Cb", "/a%00", "/a%0d%0a",
+        "/a%7f",   "/a;b",      "/a%3bb", "/..;/a", "/a%",    "/a%4",  "/a%zz",  "/a b",  "/a\"b",
+        "/a<b",    "/a^b",      "/a`b",   "/a{b}",  "/a|b",   "/a#b",  "/\x80",  "/a[b]"}) {
     EXPECT_EQ(path_of(target), "http.target") << target;
   }
   EXPECT_EQ(path_of(std::string_view("/a\0b", 4)), "http.target");
@@ -38,7 +39,8 @@ TEST(Target, KeepsTheQueryApart) {
   ASSERT_TRUE(parts);
   EXPECT_EQ(parts->query, "b=c&d=%20?/");
   EXPECT_EQ(normalise_target("/a?")->query, "");
-  for (const char* query : {"/a?%", "/a?%zz", "/a?a b", "/a?a#b", "/a?\x80", "/a?\"", "/a?{"}) EXPECT_EQ(path_of(query), "http.target") << query;
+  for (const char* query : {"/a?%", "/a?%zz", "/a?a b", "/a?a#b", "/a?\x80", "/a?\"", "/a?{"})
+    EXPECT_EQ(path_of(query), "http.target") << query;
 }
 
 TEST(Query, HasEachParameterOnce) {

@@ -43,8 +43,8 @@ struct ServerMetrics {
   std::uint64_t completed = 0;
   std::uint64_t callers_left = 0;
   std::uint64_t workload_failed = 0;
-  std::uint64_t bytes_from_callers = 0;   // decrypted, heads included
-  std::uint64_t bytes_to_callers = 0;     // before encryption, heads included
+  std::uint64_t bytes_from_callers = 0;  // decrypted, heads included
+  std::uint64_t bytes_to_callers = 0;    // before encryption, heads included
   std::uint64_t connections_now = 0;
   std::uint64_t in_flight_now = 0;
 };

@@ -34,10 +34,8 @@ int status_for(const Error& error) {
 Connection::Connection(ServerCore& server, channel::TlsStream tls)
     : server_(server),
       tls_(std::move(tls)),
-      source_(server.loop.watch(tls_.descriptor(),
-                                [this](bool readable, bool writable, bool hung_up) {
-                                  on_event(readable, writable, hung_up);
-                                })),
+      source_(server.loop.watch(tls_.descriptor(), [this](bool readable, bool writable,
+                                                          bool hung_up) { on_event(readable, writable, hung_up); })),
       timer_(server.loop.timer([this] { on_timeout(); })) {}
 
 Connection::~Connection() {
@@ -72,7 +70,8 @@ void Connection::on_handshake() {
     ++server_.metrics.handshakes_failed;
     return lose();
   }
-  if (*progress != Progress::kDone) return source_->want(*progress == Progress::kWantRead, *progress == Progress::kWantWrite);
+  if (*progress != Progress::kDone)
+    return source_->want(*progress == Progress::kWantRead, *progress == Progress::kWantWrite);
   await_head();
   if (state_ != State::kHead) return;
   if (tls_.pending()) on_readable();
@@ -107,9 +106,12 @@ void Connection::read_all() {
     const auto got = tls_.read(scratch.input);
     if (!got) return lose();
     if (got->progress == Progress::kClosedInOrder) return on_caller_closed();
-    if (got->progress == Progress::kWantWrite) read_wants_write_ = true;
-    if (got->progress == Progress::kDone) take_input(ByteView(scratch.input).first(got->bytes));
-    if (state_ == State::kClosed || read_wants_write_ || !wants_read() || !tls_.pending()) return;
+    if (got->progress != Progress::kDone) {
+      read_wants_write_ = got->progress == Progress::kWantWrite;
+      return;
+    }
+    take_input(ByteView(scratch.input).first(got->bytes));
+    if (state_ == State::kClosed || !wants_read() || !tls_.pending()) return;
   }
   server_.loop.defer([self = self()] {
     if (*self != nullptr) (*self)->resume();
@@ -285,7 +287,8 @@ void Connection::defer(DeferredResponse decision) {
   timer_->arm(server_.limits.response_timeout);
   decision.start([self = self(), number = request_number_](LocalResponse response) {
     Connection* connection = *self;
-    if (connection == nullptr || connection->state_ != State::kDeferred || connection->request_number_ != number) return;
+    if (connection == nullptr || connection->state_ != State::kDeferred || connection->request_number_ != number)
+      return;
     connection->respond(std::move(response));
     connection->resume();
   });

@@ -84,8 +84,8 @@ class Connection final : Caller {
   std::unique_ptr<net::Source> source_;  // goes before the stream and its descriptor
   std::unique_ptr<net::Timer> timer_;
   std::unique_ptr<Exchange> exchange_;
-  Bytes in_;               // decrypted, not taken yet
-  Bytes out_;              // from out_sent_ on: what the socket has not taken yet
+  Bytes in_;   // decrypted, not taken yet
+  Bytes out_;  // from out_sent_ on: what the socket has not taken yet
   std::size_t out_sent_ = 0;
   net::BodyTracker body_;  // of a request that is answered without the workload
   std::optional<SessionContext> session_;

@@ -12,7 +12,8 @@
 namespace gateway::runtime {
 
 struct ServerCore : std::enable_shared_from_this<ServerCore> {
-  ServerCore(net::Loop& loop_of_all, channel::TlsContext context, const ServerLimits& bounds, Gate& judge, Dial workload)
+  ServerCore(net::Loop& loop_of_all, channel::TlsContext context, const ServerLimits& bounds, Gate& judge,
+             Dial workload)
       : loop(loop_of_all), tls(std::move(context)), limits(bounds), gate(judge), pool(loop, std::move(workload)) {}
 
   net::Loop& loop;

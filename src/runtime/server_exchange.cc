@@ -18,9 +18,7 @@ LocalResponse unavailable() {
   return refuse(503, "server.workload_unavailable", "the workload does not accept requests at the moment", kRetryAfter);
 }
 
-LocalResponse bad_answer() {
-  return refuse(502, "server.workload_answer", "the workload gave no usable answer");
-}
+LocalResponse bad_answer() { return refuse(502, "server.workload_answer", "the workload gave no usable answer"); }
 
 bool is_safe(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
@@ -129,7 +127,8 @@ void Exchange::flush_request() {
   if (!upstream_) return;
   std::size_t sent = 0;
   while (sent < request_out_.size()) {
-    const ssize_t n = ::send(upstream_->descriptor(), request_out_.data() + sent, request_out_.size() - sent, MSG_NOSIGNAL);
+    const ssize_t n =
+        ::send(upstream_->descriptor(), request_out_.data() + sent, request_out_.size() - sent, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) break;
     if (n < 0) return on_send_failed();

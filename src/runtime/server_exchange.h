@@ -19,14 +19,14 @@ struct Scratch;
 // What an exchange asks of the connection that its request came on.
 class Caller {
  public:
-  virtual void send(ByteView bytes) = 0;       // keeps what the socket does not take
-  virtual bool blocked() const = 0;            // such a rest waits
-  virtual void body_accepted() = 0;            // the exchange can take more of the request's body
+  virtual void send(ByteView bytes) = 0;                          // keeps what the socket does not take
+  virtual bool blocked() const = 0;                               // such a rest waits
+  virtual void body_accepted() = 0;                               // the exchange can take more of the request's body
   virtual void wait_at_most(std::chrono::milliseconds time) = 0;  // then Exchange::on_timeout
   // The exchange is over; it must not be touched afterwards. Exactly one of these is called, last.
-  virtual void answered(Persistence persistence) = 0;     // the whole answer was sent
+  virtual void answered(Persistence persistence) = 0;       // the whole answer was sent
   virtual void answer_instead(LocalResponse response) = 0;  // nothing was sent; this is the answer
-  virtual void break_off() = 0;                // part of an answer was sent: the connection must be aborted
+  virtual void break_off() = 0;  // part of an answer was sent: the connection must be aborted
 
  protected:
   ~Caller() = default;
@@ -90,19 +90,19 @@ class Exchange final : Upstream::Owner {
   net::BodyTracker request_;
   net::BodyTracker response_;
   std::string method_;
-  Bytes collected_;       // the request's body, when it is rewritten
-  Bytes request_head_;    // while the body is collected; afterwards only for a second try
-  Bytes request_out_;     // what the workload has not taken yet
-  Bytes response_part_;   // the beginning of a head
+  Bytes collected_;      // the request's body, when it is rewritten
+  Bytes request_head_;   // while the body is collected; afterwards only for a second try
+  Bytes request_out_;    // what the workload has not taken yet
+  Bytes response_part_;  // the beginning of a head
   std::uint64_t body_size_ = 0;
-  int status_ = 0;        // 0 until the workload's answer began
+  int status_ = 0;  // 0 until the workload's answer began
   bool wants_payload_ = false;
   bool rechunk_request_ = false;
   bool rechunk_response_ = false;
-  bool sent_any_ = false;          // bytes of the request reached the workload's socket
-  bool send_failed_ = false;       // the workload reads no more of the request; its answer may still come
+  bool sent_any_ = false;     // bytes of the request reached the workload's socket
+  bool send_failed_ = false;  // the workload reads no more of the request; its answer may still come
   bool request_ended_ = false;
-  bool answer_begun_ = false;      // bytes of the answer went to the caller
+  bool answer_begun_ = false;  // bytes of the answer went to the caller
   bool response_keep_alive_ = false;
   bool over_ = false;
 };

@@ -1,10 +1,8 @@
-// What passes between callers and the workload: framing, streaming, pace, and every way in which either side can fail.
+// What passes between callers and the workload: framing, streaming, pace, and limits.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 
 #include <atomic>
-#include <mutex>
 
 #include "runtime/server_testing.h"
 
@@ -12,67 +10,8 @@ namespace gateway::runtime::testing {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::StartsWith;
 
 constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
-// The workload answers each head with the same bytes.
-Script answers(std::string answer) {
-  return [answer = std::move(answer)](WorkloadPeer& peer) {
-    while (!peer.read_head().empty()) peer.write(answer);
-  };
-}
-// Once, and then it closes.
-Script answers_and_closes(std::string answer) {
-  return [answer = std::move(answer)](WorkloadPeer& peer) {
-    if (!peer.read_head().empty()) peer.write(answer);
-  };
-}
-
-struct Ended {
-  std::atomic<int> count{0};
-  std::atomic<ForwardObserver::Ending> ending{};
-  std::atomic<int> status{0};
-  std::mutex mutex;
-  std::string payload;
-};
-
-class Recorder final : public ForwardObserver {
- public:
-  explicit Recorder(Ended& ended) : ended_(ended) {}
-  void on_response_payload(ByteView payload) override {
-    const std::lock_guard lock(ended_.mutex);
-    ended_.payload += as_text(payload);
-  }
-  void on_end(Ending ending, int status) override {
-    ended_.ending = ending;
-    ended_.status = status;
-    ++ended_.count;
-  }
-
- private:
-  Ended& ended_;
-};
-
-LambdaGate::Judge forward_watched(Ended& ended) {
-  return [&ended](const net::HttpHead& head, const SessionContext&) -> Decision {
-    return ForwardDecision{.target = std::string(head.target),
-                           .collect_body = std::nullopt,
-                           .rewrite_body = nullptr,
-                           .wants_payload = true,
-                           .observer = std::make_unique<Recorder>(ended)};
-  };
-}
-
-bool wait_until(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(2ms);
-  }
-  return true;
-}
 
 TEST(Forwarding, PassesAnAnswerWithItsLengthAndReusesTheConnection) {
   Workload workload(answers("HTTP/1.1 201 Whatever\r\nContent-Length: 5\r\nX-Mine: yes\r\n\r\nhello"));
@@ -105,14 +44,20 @@ TEST(Forwarding, ShowsTheWorkloadNothingThatIsNotItsOwn) {
   });
   ServerThread server(
       [](const net::HttpHead&, const SessionContext&) -> Decision {
-        return ForwardDecision{.target = "/normal", .collect_body = std::nullopt, .rewrite_body = nullptr,
-                               .wants_payload = false, .observer = nullptr};
+        return ForwardDecision{.target = "/normal",
+                               .collect_body = std::nullopt,
+                               .rewrite_body = nullptr,
+                               .wants_payload = false,
+                               .observer = nullptr};
       },
       dial(workload.address()));
   TestCaller caller(server.port());
-  EXPECT_EQ(caller.ask("GET /odd HTTP/1.1\r\nHost: example\r\nAuthorization: Bearer gwt_secret\r\nAccept: */*\r\n"
-                       "Proxy-Authorization: Basic x\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n"
-                       "TE: trailers\r\nUpgrade: websocket\r\nContent_Length: 7\r\n\r\n").status, 204);
+  EXPECT_EQ(caller
+                .ask("GET /odd HTTP/1.1\r\nHost: example\r\nAuthorization: Bearer gwt_secret\r\nAccept: */*\r\n"
+                     "Proxy-Authorization: Basic x\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n"
+                     "TE: trailers\r\nUpgrade: websocket\r\nContent_Length: 7\r\n\r\n")
+                .status,
+            204);
   const std::lock_guard lock(mutex);
   EXPECT_EQ(head, "GET /normal HTTP/1.1\r\nHost: example\r\nAccept: */*\r\n\r\n");
 }
@@ -147,7 +92,8 @@ TEST(Forwarding, RelaysChunksAsTheyCome) {
   EXPECT_THAT(caller.read_raw(80), HasSubstr("Transfer-Encoding: chunked\r\n"));
   for (int i = 0; i < 3; ++i) {
     ++released;
-    EXPECT_EQ(caller.read_raw(i == 2 ? 18 : 13), "8\r\ndata: " + std::to_string(i) + "\n\r\n" + (i == 2 ? "0\r\n\r\n" : ""));
+    EXPECT_EQ(caller.read_raw(i == 2 ? 18 : 13),
+              "8\r\ndata: " + std::to_string(i) + "\n\r\n" + (i == 2 ? "0\r\n\r\n" : ""));
   }
   EXPECT_TRUE(wait_until([&] { return ended.count == 1; }));
   EXPECT_EQ(ended.payload, "data: 0\ndata: 1\ndata: 2\n");
@@ -168,7 +114,8 @@ TEST(Forwarding, TurnsAnAnswerUntilCloseIntoChunks) {
 }
 
 TEST(Forwarding, GivesHttp10CallersNoChunks) {
-  Workload workload(answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3;x=y\r\ndef\r\n0\r\nT: 1\r\n\r\n"));
+  Workload workload(
+      answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3;x=y\r\ndef\r\n0\r\nT: 1\r\n\r\n"));
   ServerThread server(forward_all(), dial(workload.address()));
   TestCaller caller(server.port());
   const Answer answer = caller.ask("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -179,12 +126,12 @@ TEST(Forwarding, GivesHttp10CallersNoChunks) {
 }
 
 TEST(Forwarding, PassesAnswersWithoutBodies) {
-  const std::map<std::string, std::string> heads{
-      {"204", "HTTP/1.1 204 No Content\r\n\r\n"},
-      {"304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 12\r\n\r\n"},
-      {"200", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}};
+  const std::map<std::string, std::string> heads{{"204", "HTTP/1.1 204 No Content\r\n\r\n"},
+                                                 {"304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 12\r\n\r\n"},
+                                                 {"200", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}};
   Workload workload([&heads](WorkloadPeer& peer) {
-    for (std::string head = peer.read_head(); !head.empty(); head = peer.read_head()) peer.write(heads.at(head.substr(5, 3)));
+    for (std::string head = peer.read_head(); !head.empty(); head = peer.read_head())
+      peer.write(heads.at(head.substr(5, 3)));
   });
   ServerThread server(forward_all(), dial(workload.address()));
   TestCaller caller(server.port());
@@ -217,7 +164,8 @@ void echo(WorkloadPeer& peer) {
     if (at != std::string::npos) {
       body = peer.read_body(std::stoul(head.substr(at + 16)));
     } else {
-      for (std::string line = peer.read_until("\r\n"); line != "0\r\n" && !line.empty(); line = peer.read_until("\r\n")) {
+      for (std::string line = peer.read_until("\r\n"); line != "0\r\n" && !line.empty();
+           line = peer.read_until("\r\n")) {
         body += peer.read_body(std::stoul(line, nullptr, 16));
         peer.read_until("\r\n");
       }
@@ -246,7 +194,8 @@ TEST(Forwarding, KeepsPipelinedRequestsForTheirTurn) {
   ServerThread server(forward_all(), dial(workload.address()));
   TestCaller caller(server.port());
   std::string requests;
-  for (int i = 10; i < 40; ++i) requests += "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n" + std::to_string(i);
+  for (int i = 10; i < 40; ++i)
+    requests += "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n" + std::to_string(i);
   caller.send(requests);
   for (int i = 10; i < 40; ++i) EXPECT_EQ(caller.read_answer().body, std::to_string(i));
 }
@@ -278,7 +227,9 @@ TEST(Forwarding, CollectsAndRewritesBodies) {
   ServerThread server(rewriting(10), dial(workload.address()));
   TestCaller caller(server.port());
   EXPECT_EQ(caller.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody").body, "<body>");
-  EXPECT_EQ(caller.ask("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n").body, "<abc>");
+  EXPECT_EQ(
+      caller.ask("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n").body,
+      "<abc>");
   EXPECT_EQ(caller.ask(kGet).body, "<>");
   const Answer refused = caller.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nbad");
   EXPECT_EQ(refused.status, 422);
@@ -309,7 +260,8 @@ TEST(Forwarding, RefusesBrokenChunks) {
   Workload workload([](WorkloadPeer& peer) { EXPECT_TRUE(peer.wait_closed()); });
   ServerThread server(forward_all(), dial(workload.address()));
   TestCaller caller(server.port());
-  const Answer answer = caller.ask("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc\r\n0\r\n\r\n" + std::string(kGet));
+  const Answer answer = caller.ask(
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc\r\n0\r\n\r\n" + std::string(kGet));
   EXPECT_EQ(answer.status, 400);
   EXPECT_EQ(answer.error_id(), "http.chunk");
   EXPECT_EQ(caller.read_end(), End::kOrderly);
@@ -353,143 +305,6 @@ TEST(Forwarding, LimitsRequestsInFlight) {
   EXPECT_EQ(second.ask(kGet).status, 204);
 }
 
-TEST(Forwarding, SaysWhenTheWorkloadIsNotThere) {
-  Ended ended;
-  ServerThread server(forward_watched(ended), dial(*net::Address::parse_url("unix:///nonexistent/socket")));
-  TestCaller caller(server.port());
-  for (int i = 0; i < 2; ++i) {
-    const Answer answer = caller.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
-    EXPECT_EQ(answer.status, 503);
-    EXPECT_EQ(answer.error_id(), "server.workload_unavailable");
-    EXPECT_EQ(answer.headers.at("retry-after"), "1");
-  }
-  EXPECT_EQ(ended.ending, ForwardObserver::Ending::kWorkloadFailed);
-  EXPECT_EQ(ended.count, 2);
-}
-
-TEST(Forwarding, SaysWhenALoopbackPortRefuses) {
-  net::Descriptor closed = *net::listen_on(*net::Address::parse_url("tcp://127.0.0.1:0"));
-  const std::uint16_t port = *net::local_port(closed.get());
-  closed.reset();
-  ServerThread server(forward_all(), dial(*net::Address::parse_host_port("127.0.0.1:" + std::to_string(port))));
-  TestCaller caller(server.port());
-  EXPECT_EQ(caller.ask(kGet).error_id(), "server.workload_unavailable");
-}
-
-TEST(Forwarding, SaysWhenTheWorkloadTalksNonsense) {
-  for (const char* nonsense : {"hello\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-                               "HTTP/1.1 101 Switching Protocols\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Le", ""}) {
-    Workload workload(answers_and_closes(nonsense));
-    ServerThread server(forward_all(), dial(workload.address()));
-    TestCaller caller(server.port());
-    const Answer answer = caller.ask(kGet);
-    EXPECT_EQ(answer.status, 502) << nonsense;
-    EXPECT_EQ(answer.error_id(), "server.workload_answer") << nonsense;
-  }
-}
-
-TEST(Forwarding, SaysWhenTheWorkloadIsTooSlow) {
-  Workload workload([](WorkloadPeer& peer) { EXPECT_TRUE(peer.wait_closed()); });
-  ServerLimits limits;
-  limits.response_timeout = 100ms;
-  ServerThread server(forward_all(), dial(workload.address()), limits);
-  TestCaller caller(server.port());
-  const Answer answer = caller.ask(kGet);
-  EXPECT_EQ(answer.status, 504);
-  EXPECT_EQ(answer.error_id(), "server.workload_timeout");
-}
-
-class CutShort : public ::testing::TestWithParam<const char*> {};
-
-TEST_P(CutShort, IsAnAbortForTheCaller) {
-  Workload workload(answers_and_closes(GetParam()));
-  Ended ended;
-  ServerThread server(forward_watched(ended), dial(workload.address()));
-  TestCaller caller(server.port());
-  const Answer answer = caller.ask(kGet);
-  EXPECT_EQ(answer.status, 200);
-  EXPECT_FALSE(answer.whole);
-  EXPECT_EQ(caller.read_end(), End::kTruncated);
-  EXPECT_TRUE(wait_until([&] { return ended.count == 1; }));
-  EXPECT_EQ(ended.ending, ForwardObserver::Ending::kWorkloadFailed);
-}
-
-INSTANTIATE_TEST_SUITE_P(Answers, CutShort,
-                         ::testing::Values("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
-                                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
-                                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n",
-                                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"));
-
-TEST(Forwarding, AbortsWhenChunksTurnBadInMidAnswer) {
-  std::atomic<bool> go = false;
-  Workload workload([&go](WorkloadPeer& peer) {
-    peer.read_head();
-    peer.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
-    wait_until([&] { return go.load(); });
-    peer.write("nonsense\r\n");
-    peer.wait_closed();
-  });
-  ServerThread server(forward_all(), dial(workload.address()));
-  TestCaller caller(server.port());
-  caller.send(kGet);
-  caller.read_raw(55);
-  go = true;
-  EXPECT_EQ(caller.read_end(), End::kTruncated);
-}
-
-TEST(Forwarding, AbortsWhenTheAnswerStalls) {
-  Workload workload([](WorkloadPeer& peer) {
-    peer.read_head();
-    peer.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
-    EXPECT_TRUE(peer.wait_closed());
-  });
-  ServerLimits limits;
-  limits.response_timeout = 100ms;
-  ServerThread server(forward_all(), dial(workload.address()), limits);
-  TestCaller caller(server.port());
-  EXPECT_FALSE(caller.ask(kGet).whole);
-  EXPECT_EQ(caller.read_end(), End::kTruncated);
-}
-
-TEST(Forwarding, CancelsWhenTheCallerLeaves) {
-  for (const bool orderly : {false, true}) {
-    std::atomic<bool> cancelled = false;
-    Workload workload([&cancelled](WorkloadPeer& peer) {
-      peer.read_head();
-      cancelled = peer.wait_closed();
-    });
-    Ended ended;
-    ServerThread server(forward_watched(ended), dial(workload.address()));
-    TestCaller caller(server.port());
-    caller.send(kGet);
-    ASSERT_TRUE(server.wait_for([](const ServerMetrics& m) { return m.in_flight_now == 1; }));
-    if (orderly) caller.leave_in_order();
-    else caller.leave();
-    EXPECT_TRUE(wait_until([&] { return cancelled && ended.count == 1; }));
-    EXPECT_EQ(ended.ending, ForwardObserver::Ending::kCallerLeft);
-    EXPECT_EQ(server.metrics().callers_left, 1u);
-  }
-}
-
-TEST(Forwarding, CancelsWhenTheCallerLeavesInMidStream) {
-  std::atomic<bool> cancelled = false;
-  Workload workload([&cancelled](WorkloadPeer& peer) {
-    peer.read_head();
-    peer.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-    while (!cancelled) {
-      peer.write("3\r\nabc\r\n");
-      pollfd closed{.fd = peer.descriptor(), .events = POLLIN, .revents = 0};
-      if (::poll(&closed, 1, 1) > 0) cancelled = peer.wait_closed();
-    }
-  });
-  ServerThread server(forward_all(), dial(workload.address()));
-  TestCaller caller(server.port());
-  caller.send(kGet);
-  caller.read_raw(200);
-  caller.leave();
-  EXPECT_TRUE(wait_until([&] { return cancelled.load(); }));
-}
-
 TEST(Forwarding, ASlowReaderSlowsTheWorkloadNotTheMemory) {
   std::atomic<std::size_t> taken = 0;
   constexpr std::size_t kSize = 64UZ * 1024 * 1024;
@@ -498,7 +313,8 @@ TEST(Forwarding, ASlowReaderSlowsTheWorkloadNotTheMemory) {
     peer.write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(kSize) + "\r\n\r\n");
     const std::string block(65536, 'x');
     while (taken < kSize) {
-      const std::size_t sent = peer.write_some(std::string_view(block).substr(0, std::min(block.size(), kSize - taken)));
+      const std::size_t sent =
+          peer.write_some(std::string_view(block).substr(0, std::min(block.size(), kSize - taken)));
       taken += sent;
       if (sent == 0) std::this_thread::sleep_for(1ms);
     }
@@ -528,86 +344,13 @@ TEST(Forwarding, ASlowWorkloadSlowsTheCallerNotTheMemory) {
   });
   ServerThread server(forward_all(), dial(workload.address()));
   TestCaller caller(server.port());
-  const std::string request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n" + std::string(8'000'000, 'x');
+  const std::string request =
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n" + std::string(8'000'000, 'x');
   const std::size_t sent = caller.send_some(request, 300ms);
   EXPECT_LT(server.metrics().bytes_from_callers, 2'000'000u);
   release = true;
   caller.send(std::string_view(request).substr(sent));
   EXPECT_EQ(caller.read_answer().status, 204);
-}
-
-TEST(Forwarding, PassesAnEarlyAnswerAndCloses) {
-  Workload workload([](WorkloadPeer& peer) {
-    peer.read_head();
-    peer.write("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
-    peer.wait_closed();
-  });
-  ServerThread server(forward_all(), dial(workload.address()));
-  TestCaller caller(server.port());
-  const Answer answer = caller.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\npart");
-  EXPECT_EQ(answer.status, 403);
-  EXPECT_EQ(answer.body, "no");
-  EXPECT_EQ(answer.headers.at("connection"), "close");
-  EXPECT_EQ(caller.read_end(), End::kOrderly);
-}
-
-TEST(Forwarding, TakesAnotherConnectionWhenTheOldOneWasClosed) {
-  Workload workload(answers_and_closes("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
-  ServerThread server(forward_all(), dial(workload.address()));
-  TestCaller caller(server.port());
-  for (int i = 0; i < 20; ++i) {
-    EXPECT_EQ(caller.ask(i % 2 == 0 ? "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" : kGet).body, "ok");
-  }
-  EXPECT_EQ(workload.connections(), 20);
-}
-
-TEST(Forwarding, RepeatsASafeRequestThatRacedAClose) {
-  std::atomic<int> connection = 0;
-  Workload workload([&connection](WorkloadPeer& peer) {
-    const bool first = connection++ == 0;
-    peer.read_head();
-    peer.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    // Reads the second request and closes without a word, as a server does whose patience ended at that moment.
-    if (first) peer.read_head();
-  });
-  ServerThread server(forward_all(), dial(workload.address()));
-  TestCaller caller(server.port());
-  EXPECT_EQ(caller.ask(kGet).body, "ok");
-  EXPECT_EQ(caller.ask(kGet).body, "ok");
-  EXPECT_EQ(workload.connections(), 2);
-}
-
-TEST(Forwarding, NeverRepeatsARequestThatMayHaveActed) {
-  Workload workload([](WorkloadPeer& peer) {
-    peer.read_head();
-    peer.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    peer.read_head();
-  });
-  ServerThread server(forward_all(), dial(workload.address()));
-  TestCaller caller(server.port());
-  EXPECT_EQ(caller.ask(kGet).body, "ok");
-  EXPECT_EQ(caller.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").error_id(), "server.workload_answer");
-  EXPECT_EQ(workload.connections(), 1);
-}
-
-TEST(Forwarding, DropsAConnectionThatSaysMoreThanItWasAsked) {
-  Workload workload(answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"));
-  ServerThread server(forward_all(), dial(workload.address()));
-  TestCaller caller(server.port());
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(caller.ask(kGet).body, "ok");
-  EXPECT_EQ(workload.connections(), 5);
-}
-
-TEST(Forwarding, BreaksOffWhenTheServerEnds) {
-  Workload workload([](WorkloadPeer& peer) { EXPECT_TRUE(peer.wait_closed()); });
-  Ended ended;
-  auto server = std::make_unique<ServerThread>(forward_watched(ended), dial(workload.address()));
-  TestCaller caller(server->port());
-  caller.send(kGet);
-  ASSERT_TRUE(server->wait_for([](const ServerMetrics& m) { return m.in_flight_now == 1; }));
-  server.reset();
-  EXPECT_EQ(ended.count, 1);
-  EXPECT_EQ(caller.read_end(), End::kTruncated);
 }
 
 }  // namespace

@@ -94,7 +94,12 @@ bool names_connection(const net::HttpHead& head) {
 // Fields of one connection alone. Without a Connection field only the fixed names matter: told apart by their lengths.
 bool stays_here(const net::HttpHead& head, bool has_connection, std::string_view name) {
   switch (name.size()) {
-    case 2: case 7: case 10: case 14: case 16: case 17: break;
+    case 2:
+    case 7:
+    case 10:
+    case 14:
+    case 16:
+    case 17: break;
     default:
       if (!has_connection) return false;
   }

@@ -68,8 +68,10 @@ TEST(Server, AnswersPipelinedRequestsInOrder) {
   int count = 0;
   ServerThread server(
       [&count](const net::HttpHead& head, const SessionContext&) -> Decision {
-        return LocalResponse{.status = 200, .media_type = "text/plain",
-                             .body = to_bytes(std::string(head.target) + std::to_string(++count)), .extra_headers = {}};
+        return LocalResponse{.status = 200,
+                             .media_type = "text/plain",
+                             .body = to_bytes(std::string(head.target) + std::to_string(++count)),
+                             .extra_headers = {}};
       },
       no_workload());
   TestCaller caller(server.port());
@@ -112,13 +114,14 @@ TEST_P(ServerRefuses, WithItsIdAndCloses) {
 INSTANTIATE_TEST_SUITE_P(
     Heads, ServerRefuses,
     ::testing::Values(
-        Refusal{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "http.framing"},
-        Refusal{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n", 400, "http.framing"},
+        Refusal{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
+                "http.framing"},
+        Refusal{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n", 400,
+                "http.framing"},
         Refusal{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\n", 400, "http.framing"},
         Refusal{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400, "http.framing"},
         Refusal{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n", 400, "http.header"},
-        Refusal{"GET / HTTP/1.1\nHost: a\n\n", 400, "http.header"},
-        Refusal{"GET / HTTP/1.1\r\n\r\n", 400, "http.host"},
+        Refusal{"GET / HTTP/1.1\nHost: a\n\n", 400, "http.header"}, Refusal{"GET / HTTP/1.1\r\n\r\n", 400, "http.host"},
         Refusal{"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "http.target"},
         Refusal{"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "http.version"},
         Refusal{"GET /  HTTP/1.1\r\nHost: a\r\n\r\n", 400, "http.request_line"}));
@@ -149,7 +152,8 @@ TEST(Server, RefusesABodyThatIsAnnouncedTooLarge) {
   EXPECT_EQ(answer.status, 413);
   EXPECT_EQ(answer.error_id(), "server.body_size");
   // A small body is stepped over, and the connection goes on.
-  EXPECT_EQ(caller.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n" + std::string(101, 'x')).status, 413);
+  EXPECT_EQ(caller.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n" + std::string(101, 'x')).status,
+            413);
 }
 
 TEST(Server, RefusesOtherExpectations) {
@@ -193,9 +197,11 @@ TEST(Server, EndsHandshakesThatNeverCome) {
   ServerLimits limits;
   limits.handshake_timeout = 60ms;
   ServerThread server(answer_all("hello"), no_workload(), limits);
-  const auto silent = net::connect_to(*net::Address::parse_host_port("127.0.0.1:" + std::to_string(server.port())), 5000);
+  const auto silent =
+      net::connect_to(*net::Address::parse_host_port("127.0.0.1:" + std::to_string(server.port())), 5000);
   ASSERT_TRUE(silent);
-  EXPECT_TRUE(server.wait_for([](const ServerMetrics& m) { return m.handshakes_failed == 1 && m.connections_now == 0; }));
+  EXPECT_TRUE(
+      server.wait_for([](const ServerMetrics& m) { return m.handshakes_failed == 1 && m.connections_now == 0; }));
 }
 
 TEST(Server, RefusesConnectionsBeyondTheLimit) {
@@ -243,8 +249,10 @@ TEST(Server, GivesTheGateTheSessionsExporter) {
   ServerThread server(
       [&nonce](const net::HttpHead&, const SessionContext& session) -> Decision {
         const auto value = session.exporter(nonce);
-        return LocalResponse{.status = 200, .media_type = "text/plain",
-                             .body = to_bytes(value ? to_hex(*value) : std::string("none")), .extra_headers = {}};
+        return LocalResponse{.status = 200,
+                             .media_type = "text/plain",
+                             .body = to_bytes(value ? to_hex(*value) : std::string("none")),
+                             .extra_headers = {}};
       },
       no_workload());
   TestCaller caller(server.port());

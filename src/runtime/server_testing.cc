@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <future>
 
 #include "net/address.h"
@@ -26,7 +25,45 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+class Recorder final : public ForwardObserver {
+ public:
+  explicit Recorder(Ended& ended) : ended_(ended) {}
+  void on_response_payload(ByteView payload) override {
+    const std::lock_guard lock(ended_.mutex);
+    ended_.payload += as_text(payload);
+  }
+  void on_end(Ending ending, int status) override {
+    ended_.ending = ending;
+    ended_.status = status;
+    ++ended_.count;
+  }
+
+ private:
+  Ended& ended_;
+};
+
 }  // namespace
+
+Script answers(std::string answer) {
+  return [answer = std::move(answer)](WorkloadPeer& peer) {
+    while (!peer.read_head().empty()) peer.write(answer);
+  };
+}
+
+Script answers_and_closes(std::string answer) {
+  return [answer = std::move(answer)](WorkloadPeer& peer) {
+    if (!peer.read_head().empty()) peer.write(answer);
+  };
+}
+
+bool wait_until(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(2ms);
+  }
+  return true;
+}
 
 bool WorkloadPeer::fill() {
   if (!wait_ready(socket_.get(), POLLIN, kPatience)) return false;
@@ -115,6 +152,16 @@ LambdaGate::Judge forward_all() {
                            .rewrite_body = nullptr,
                            .wants_payload = false,
                            .observer = nullptr};
+  };
+}
+
+LambdaGate::Judge forward_watched(Ended& ended) {
+  return [&ended](const net::HttpHead& head, const SessionContext&) -> Decision {
+    return ForwardDecision{.target = std::string(head.target),
+                           .collect_body = std::nullopt,
+                           .rewrite_body = nullptr,
+                           .wants_payload = true,
+                           .observer = std::make_unique<Recorder>(ended)};
   };
 }
 

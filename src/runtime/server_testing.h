@@ -1,9 +1,11 @@
 // For tests of the server: the real one on a thread of its own, a scripted workload behind it, a TLS caller before it.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,13 +23,13 @@ inline constexpr auto kPatience = 10s;
 class WorkloadPeer {
  public:
   explicit WorkloadPeer(net::Descriptor socket) : socket_(std::move(socket)) {}
-  std::string read_head();                       // empty when the other side closed
-  std::string read_body(std::size_t size);       // shorter when the other side closed
-  std::string read_until(std::string_view end);  // inclusive
-  bool wait_closed();                            // whether the other side closes within the patience
-  void write(std::string_view bytes);            // ignores that nobody listens
+  std::string read_head();                         // empty when the other side closed
+  std::string read_body(std::size_t size);         // shorter when the other side closed
+  std::string read_until(std::string_view end);    // inclusive
+  bool wait_closed();                              // whether the other side closes within the patience
+  void write(std::string_view bytes);              // ignores that nobody listens
   std::size_t write_some(std::string_view bytes);  // as much as the socket takes at once
-  void reset();                                  // closes
+  void reset();                                    // closes
   int descriptor() const { return socket_.get(); }
 
  private:
@@ -36,6 +38,10 @@ class WorkloadPeer {
   std::string buffer_;
 };
 using Script = std::function<void(WorkloadPeer&)>;
+
+Script answers(std::string answer);             // to each head the same bytes
+Script answers_and_closes(std::string answer);  // once
+bool wait_until(const std::function<bool()>& condition);
 
 // Listens on a Unix socket and runs the script for each connection on a thread of its own.
 class Workload {
@@ -61,7 +67,9 @@ class LambdaGate final : public Gate {
  public:
   using Judge = std::function<Decision(const net::HttpHead&, const SessionContext&)>;
   explicit LambdaGate(Judge judge) : judge_(std::move(judge)) {}
-  Decision on_request(const net::HttpHead& head, const SessionContext& session) override { return judge_(head, session); }
+  Decision on_request(const net::HttpHead& head, const SessionContext& session) override {
+    return judge_(head, session);
+  }
 
  private:
   Judge judge_;
@@ -69,6 +77,15 @@ class LambdaGate final : public Gate {
 // Forwards everything to the target that was asked for.
 LambdaGate::Judge forward_all();
 LambdaGate::Judge answer_all(std::string body);
+// Forwards, and notes how each exchange ended.
+struct Ended {
+  std::atomic<int> count{0};
+  std::atomic<ForwardObserver::Ending> ending{};
+  std::atomic<int> status{0};
+  std::mutex mutex;
+  std::string payload;  // under mutex
+};
+LambdaGate::Judge forward_watched(Ended& ended);
 
 // One identity for all tests: making keys takes time.
 const channel::ServerIdentity& identity();
@@ -93,10 +110,10 @@ class ServerThread {
 };
 
 struct Answer {
-  int status = 0;  // 0: the connection ended before a head
+  int status = 0;                              // 0: the connection ended before a head
   std::map<std::string, std::string> headers;  // lower-case names
   std::string body;
-  bool whole = false;  // by its framing, and with close_notify where that ends it
+  bool whole = false;            // by its framing, and with close_notify where that ends it
   std::string error_id() const;  // of the server's own answers
 };
 
@@ -114,8 +131,8 @@ class TestCaller {
     return read_answer();
   }
   std::string read_raw(std::size_t at_least);
-  End read_end();        // reads and drops what still comes
-  void leave();          // closes without a word
+  End read_end();  // reads and drops what still comes
+  void leave();    // closes without a word
   void leave_in_order();
   channel::TlsStream& tls() { return *tls_; }
 

@@ -24,8 +24,7 @@ Dial dial(net::Address address) {
 }
 
 Upstream::Upstream(net::Loop& loop, net::Descriptor socket)
-    : socket_(std::move(socket)),
-      source_(loop.watch(socket_.get(), [this](bool readable, bool writable, bool hung_up) {
+    : socket_(std::move(socket)), source_(loop.watch(socket_.get(), [this](bool readable, bool writable, bool hung_up) {
         owner_->on_upstream(readable, writable, hung_up);
       })) {}
 
@@ -60,7 +59,8 @@ void UpstreamPool::give_back(std::unique_ptr<Upstream> upstream) {
   idle_.push_back(std::move(upstream));
 }
 
-// The workload closed an idle connection, or spoke unasked. Which one does not matter enough to remember: there are few.
+// The workload closed an idle connection, or spoke unasked. Which one does not matter enough to remember: there are
+// few.
 void UpstreamPool::on_upstream(bool, bool, bool) {
   std::erase_if(idle_, [](const auto& each) { return !usable(each->descriptor()); });
 }
