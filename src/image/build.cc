@@ -40,16 +40,15 @@ std::string kernel_release(ByteView image) {
 }
 
 std::string metadata(const Spec& spec, const std::string& kernel, std::int64_t epoch) {
-  const json::object out{
-      {"ImageName", spec.name},
-      {"ImageVersion", spec.version.empty() ? std::string("0") : spec.version},
-      {"BuildMetadata", json::object{{"BuildTime", to_rfc3339(Time(std::chrono::seconds(epoch)))},
-                                     {"BuildTool", "gateway"},
-                                     {"BuildToolVersion", GATEWAY_VERSION},
-                                     {"OperatingSystem", "Linux"},
-                                     {"KernelVersion", kernel}}},
-      {"DockerInfo", json::object{}},
-      {"CustomMetadata", json::object{}}};
+  const json::object out{{"ImageName", spec.name},
+                         {"ImageVersion", spec.version.empty() ? std::string("0") : spec.version},
+                         {"BuildMetadata", json::object{{"BuildTime", to_rfc3339(Time(std::chrono::seconds(epoch)))},
+                                                        {"BuildTool", "gateway"},
+                                                        {"BuildToolVersion", GATEWAY_VERSION},
+                                                        {"OperatingSystem", "Linux"},
+                                                        {"KernelVersion", kernel}}},
+                         {"DockerInfo", json::object{}},
+                         {"CustomMetadata", json::object{}}};
   return codec::write_json(out);
 }
 
@@ -67,7 +66,8 @@ class Builder {
   Result<BuildReport> build_raw(const Spec& spec, const RawParts& parts);
   Result<BuildReport> build_full(const Spec& spec, const FullParts& parts);
   Result<KernelFiles> kernel(const Spec& spec, const LockedBuild& locked, PackageCache& packages);
-  Result<SpoolFile> boot_ramdisk(const Spec& spec, const KernelFiles& kernel, const MappedFile& runtime, const Lock& lock);
+  Result<SpoolFile> boot_ramdisk(const Spec& spec, const KernelFiles& kernel, const MappedFile& runtime,
+                                 const Lock& lock);
   Result<SpoolFile> application_ramdisk(const FullParts& parts, const Lock& lock, PackageCache& packages);
   Status fill(RootFilesystem& tree, const FullParts& parts, const Lock& lock, PackageCache& packages);
   Result<BuildReport> report(const EifParts& parts);
@@ -143,8 +143,9 @@ Status Builder::fill(RootFilesystem& tree, const FullParts& parts, const Lock& l
     GATEWAY_TRY(tree.add_folder(folder->folder.path));
   }
   for (const SpecFile& file : rootfs.files) {
-    GATEWAY_TRY(tree.add_file(file.to, file.from.path,
-                              file.executable ? RootFilesystem::FileMode::kExecutable : RootFilesystem::FileMode::kPlain));
+    GATEWAY_TRY(
+        tree.add_file(file.to, file.from.path,
+                      file.executable ? RootFilesystem::FileMode::kExecutable : RootFilesystem::FileMode::kPlain));
   }
   // The runtime mounts on these, and cannot make them on a read-only tree.
   for (const char* mount_point : {"dev", "proc", "run", "sys", "tmp"}) GATEWAY_TRY(tree.ensure_folder(mount_point));
@@ -160,7 +161,8 @@ Result<SpoolFile> Builder::application_ramdisk(const FullParts& parts, const Loc
   GATEWAY_TRY(fill(tree, parts, lock, packages));
   GATEWAY_ASSIGN(const std::string description, encode_description(parts.description));
   options_.progress("packing " + std::to_string(tree.entries()) + " files and folders, " +
-                    std::to_string(tree.content_bytes() / 1'000'000) + " MB, with zstd -" + std::to_string(lock.compressor.level));
+                    std::to_string(tree.content_bytes() / 1'000'000) + " MB, with zstd -" +
+                    std::to_string(lock.compressor.level));
   return make_ramdisk(spool_folder_, lock, [&](CpioWriter& archive) -> Status {
     GATEWAY_TRY(archive.folder("gateway", 0755));
     GATEWAY_TRY(archive.file(kDescriptionPath.substr(1), 0644, as_bytes(description)));
@@ -192,6 +194,9 @@ Result<BuildReport> Builder::build_raw(const Spec& spec, const RawParts& raw) {
     parts.ramdisks.push_back(file.view());
     ramdisks.push_back(std::move(file));
   }
+  parts.after_copy = [&ramdisks](ByteView part) {
+    for (const MappedFile& ramdisk : ramdisks) ramdisk.release(part);
+  };
   parts.cmdline = spec.cmdline;
   parts.metadata = metadata(spec, kernel ? kernel_release(kernel->view()) : "none", options_.epoch.value_or(0));
   GATEWAY_ASSIGN(BuildReport out, report(parts));
@@ -207,20 +212,22 @@ Result<BuildReport> Builder::build_full(const Spec& spec, const FullParts& full)
   }
   GATEWAY_ASSIGN(const MappedFile runtime, MappedFile::open(options_.runtime_path));
   const std::string runtime_sha256 = to_hex(crypto::sha256(runtime.view()));
-  GATEWAY_ASSIGN(PackageCache packages, PackageCache::open(options_.cache_folder, options_.progress));
+  PackageCache packages(options_.cache_folder, options_.progress);
   GATEWAY_ASSIGN(const LockedBuild locked, lock_build(options_, spec, full, runtime_sha256, packages));
   GATEWAY_ASSIGN(const KernelFiles kernel_files, kernel(spec, locked, packages));
   GATEWAY_ASSIGN(const SpoolFile boot, boot_ramdisk(spec, kernel_files, runtime, locked.lock));
   GATEWAY_ASSIGN(const SpoolFile application, application_ramdisk(full, locked.lock, packages));
   GATEWAY_ASSIGN(const MappedFile boot_view, boot.map());
   GATEWAY_ASSIGN(const MappedFile application_view, application.map());
-  EifParts parts{.kernel = kernel_files.image,
-                 .cmdline = spec.cmdline,
-                 .metadata = metadata(spec, kernel_files.release.empty() ? "none" : kernel_files.release, locked.lock.epoch),
-                 .ramdisks = {boot_view.view(), application_view.view()},
-                 .signature = {},
-                 .default_memory = full.description.resources.memory,
-                 .default_cpus = full.description.resources.cpus};
+  EifParts parts{
+      .kernel = kernel_files.image,
+      .cmdline = spec.cmdline,
+      .metadata = metadata(spec, kernel_files.release.empty() ? "none" : kernel_files.release, locked.lock.epoch),
+      .ramdisks = {boot_view.view(), application_view.view()},
+      .signature = {},
+      .default_memory = full.description.resources.memory,
+      .default_cpus = full.description.resources.cpus,
+      .after_copy = [&](ByteView part) { application_view.release(part); }};
   GATEWAY_ASSIGN(BuildReport out, report(parts));
   if (locked.write) GATEWAY_TRY(write_text_file(locked.path, encode_lock(locked.lock)));
   out.lock = locked.lock;
@@ -235,6 +242,8 @@ Result<BuildReport> Builder::build_full(const Spec& spec, const FullParts& full)
 
 Result<BuildReport> Builder::build() {
   GATEWAY_ASSIGN(const Spec spec, read_spec(options_.spec_path));
+  // Nobody should wait for downloads to hear that the output's folder is missing.
+  GATEWAY_TRY(SpoolFile::create(spool_folder_));
   if (const auto* raw = std::get_if<RawParts>(&spec.parts)) return build_raw(spec, *raw);
   return build_full(spec, std::get<FullParts>(spec.parts));
 }

@@ -29,11 +29,11 @@ enum class LockUse : std::uint8_t {
 struct BuildOptions {
   std::string spec_path;
   std::string output_path;
-  std::string runtime_path;                 // of gateway-enclave; unused by raw specs
+  std::string runtime_path;  // of gateway-enclave; unused by raw specs
   LockUse lock = LockUse::kPinned;
-  Time now;                                 // becomes the epoch of a lock that is made
-  std::optional<std::int64_t> epoch;        // SOURCE_DATE_EPOCH, for a lock that is made and for raw specs
-  std::string cache_folder;
+  Time now;                           // becomes the epoch of a lock that is made
+  std::optional<std::int64_t> epoch;  // SOURCE_DATE_EPOCH, for a lock that is made and for raw specs
+  std::string cache_folder;           // empty: nothing can be downloaded
   Progress progress;
 };
 
@@ -47,10 +47,10 @@ struct BuildReport {
   std::vector<BuiltSection> sections;
   bool local_only = false;
   std::uint64_t size = 0;
-  std::optional<Lock> lock;      // absent for raw specs
-  std::string lock_path;         // empty: nothing to lock, none written
+  std::optional<Lock> lock;  // absent for raw specs
+  std::string lock_path;     // empty: nothing to lock, none written
   bool lock_written = false;
-  std::string runtime_sha256;    // empty for raw specs
+  std::string runtime_sha256;         // empty for raw specs
   std::vector<std::string> measured;  // sentences for people: what each register covers
 };
 

@@ -25,7 +25,8 @@ class BuildTest : public ::testing::Test {
  protected:
   void SetUp() override { runtime_ = folder_.write("runtime", "the runtime binary"); }
   std::string spec(const std::string& text) { return folder_.write("image.toml", text); }
-  Result<BuildReport> build(const std::string& spec_path, LockUse use = LockUse::kPinned, const std::string& output = "out.eif") {
+  Result<BuildReport> build(const std::string& spec_path, LockUse use = LockUse::kPinned,
+                            const std::string& output = "out.eif") {
     said_.clear();
     return build_image({.spec_path = spec_path,
                         .output_path = folder_ / output,
@@ -63,7 +64,8 @@ TEST_F(BuildTest, MakesAnImageOfAFolderWithoutAKernel) {
   fs::permissions(folder_ / "tree/bin/app", fs::perms::owner_all);
   folder_.write("data", "contents");
   const auto report = build(spec(std::string("[image]\nname = \"a\"\nkernel = \"none\"\n[rootfs]\nfolder = \"tree\"\n"
-                                             "[[rootfs.files]]\nfrom = \"data\"\nto = \"/opt/data\"\n") + kTail));
+                                             "[[rootfs.files]]\nfrom = \"data\"\nto = \"/opt/data\"\n") +
+                                 kTail));
   ASSERT_OK(report);
   EXPECT_TRUE(report->local_only);
   EXPECT_FALSE(report->lock_written);
@@ -85,7 +87,8 @@ TEST_F(BuildTest, MakesAnImageOfAFolderWithoutAKernel) {
 TEST_F(BuildTest, MakesTheSameBytesAgain) {
   folder_.write("tree/bin/app", "1");
   folder_.write("tree/etc/b", std::string(3'000'000, 'b'));
-  const std::string path = spec(std::string("[image]\nname = \"a\"\nkernel = \"none\"\n[rootfs]\nfolder = \"tree\"\n") + kTail);
+  const std::string path =
+      spec(std::string("[image]\nname = \"a\"\nkernel = \"none\"\n[rootfs]\nfolder = \"tree\"\n") + kTail);
   const auto first = build(path, LockUse::kPinned, "one.eif");
   ASSERT_OK(first);
   fs::last_write_time(folder_ / "tree/bin/app", fs::file_time_type::clock::now() - std::chrono::hours(99));
@@ -103,7 +106,8 @@ TEST_F(BuildTest, MakesAnImageOfRawParts) {
   folder_.write("bzImage", "kernel");
   folder_.write("1.gz", "one");
   folder_.write("2.gz", "two");
-  const auto report = build(spec("[image]\nname = \"s\"\nkernel = \"bzImage\"\ncmdline = \"reboot=t\"\nramdisks = [\"1.gz\", \"2.gz\"]\n"));
+  const auto report = build(
+      spec("[image]\nname = \"s\"\nkernel = \"bzImage\"\ncmdline = \"reboot=t\"\nramdisks = [\"1.gz\", \"2.gz\"]\n"));
   ASSERT_OK(report);
   const auto eif = Eif::open(folder_ / "out.eif");
   ASSERT_OK(eif);
@@ -126,17 +130,26 @@ TEST_F(BuildTest, NamesEveryMissingInputAndLeavesNothing) {
   missing(head + "folder = \"nowhere\"\n" + kTail, "image.file.missing", "nowhere");
   missing(head + "oci = \"no.tar\"\n" + kTail, "image.file.missing", "no.tar");
   missing(head + "[[rootfs.files]]\nfrom = \"gone\"\nto = \"/bin/app\"\n" + kTail, "image.file.missing", "gone");
-  missing("[image]\nname = \"a\"\nkernel = \"nokernel\"\n[rootfs]\n[[rootfs.files]]\nfrom = \"runtime\"\nto = \"/bin/app\"\n" + std::string(kTail),
-          "image.file.missing", "nokernel");
-  missing("[image]\nname=\"a\"\nkernel=\"none\"\ncmdline=\"\"\nramdisks=[\"lost.gz\"]\n", "image.file.missing", "lost.gz");
-  missing(head + "[[rootfs.files]]\nfrom = \"runtime\"\nto = \"/bin/other\"\n" + kTail, "image.build.program_missing", "/bin/app");
+  missing(
+      "[image]\nname = \"a\"\nkernel = \"nokernel\"\n[rootfs]\n[[rootfs.files]]\nfrom = \"runtime\"\nto = "
+      "\"/bin/app\"\n" +
+          std::string(kTail),
+      "image.file.missing", "nokernel");
+  missing("[image]\nname=\"a\"\nkernel=\"none\"\ncmdline=\"\"\nramdisks=[\"lost.gz\"]\n", "image.file.missing",
+          "lost.gz");
+  missing(head + "[[rootfs.files]]\nfrom = \"runtime\"\nto = \"/bin/other\"\n" + kTail, "image.build.program_missing",
+          "/bin/app");
   runtime_ = folder_ / "no-runtime";
-  missing(head + "[[rootfs.files]]\nfrom = \"image.toml\"\nto = \"/bin/app\"\n" + kTail, "image.build.runtime_missing", "gateway-enclave");
+  missing(head + "[[rootfs.files]]\nfrom = \"image.toml\"\nto = \"/bin/app\"\n" + kTail, "image.build.runtime_missing",
+          "gateway-enclave");
   EXPECT_REFUSED(build(folder_ / "none.toml"), "image.file.missing");
 }
 
 TEST_F(BuildTest, TakesAKernelFileWithModules) {
-  std::string elf("\x7f" "ELF", 4);
+  std::string elf(
+      "\x7f"
+      "ELF",
+      4);
   elf.append(100, 'm');
   folder_.write("vmlinuz", "kernel");
   folder_.write("b.ko", elf);
@@ -147,12 +160,16 @@ TEST_F(BuildTest, TakesAKernelFileWithModules) {
   const std::string tree = unpacked();
   EXPECT_EQ(slurp(tree + "/gateway/modules/00-b.ko"), elf);
   EXPECT_EQ(slurp(tree + "/gateway/modules/01-a.ko"), elf);
-  EXPECT_REFUSED(build(spec("[image]\nname = \"a\"\nkernel = \"vmlinuz\"\nmodules = [\"bad.ko\"]\n" + rest)), "image.kernel.module");
+  EXPECT_REFUSED(build(spec("[image]\nname = \"a\"\nkernel = \"vmlinuz\"\nmodules = [\"bad.ko\"]\n" + rest)),
+                 "image.kernel.module");
 }
 
 TEST_F(BuildTest, LocksLocalInputsWhenAsked) {
   folder_.write("app", "1");
-  const std::string path = spec(std::string("[image]\nname = \"a\"\nkernel = \"none\"\n[rootfs]\n[[rootfs.files]]\nfrom = \"app\"\nto = \"/bin/app\"\n") + kTail);
+  const std::string path = spec(
+      std::string(
+          "[image]\nname = \"a\"\nkernel = \"none\"\n[rootfs]\n[[rootfs.files]]\nfrom = \"app\"\nto = \"/bin/app\"\n") +
+      kTail);
   ASSERT_OK(build(path, LockUse::kUpdateAll));
   const std::string lock = slurp(folder_ / "image.lock");
   EXPECT_THAT(lock, ::testing::HasSubstr("source_date_epoch = 1767323045"));
@@ -174,7 +191,8 @@ TEST_F(BuildTest, LocksLocalInputsWhenAsked) {
 
 TEST_F(BuildTest, RefusesALockThatDoesNotFitTheSpec) {
   folder_.write("app", "1");
-  const std::string head = "[image]\nname = \"a\"\nkernel = \"none\"\n[rootfs]\n[[rootfs.files]]\nfrom = \"app\"\nto = \"/bin/app\"\n";
+  const std::string head =
+      "[image]\nname = \"a\"\nkernel = \"none\"\n[rootfs]\n[[rootfs.files]]\nfrom = \"app\"\nto = \"/bin/app\"\n";
   ASSERT_OK(build(spec(head + kTail), LockUse::kUpdateAll));
   const std::string lock = slurp(folder_ / "image.lock");
   const auto with = [&](const std::string& what, const std::string& by) {
@@ -187,9 +205,12 @@ TEST_F(BuildTest, RefusesALockThatDoesNotFitTheSpec) {
   EXPECT_REFUSED(with("[[input]]", "[rootfs]\nsuite = \"forky\"\nrequested = [\"a\"]\n[[input]]"), "image.lock.stale");
   EXPECT_REFUSED(with("version = 1", "version = one"), "toml.syntax");
   folder_.write("image.lock", lock);
-  EXPECT_REFUSED(build(spec(head + "[[rootfs.files]]\nfrom = \"app\"\nto = \"/bin/b\"\n" + "[[rootfs.files]]\nfrom = \"runtime\"\nto = \"/bin/c\"\n" + kTail)),
+  EXPECT_REFUSED(build(spec(head + "[[rootfs.files]]\nfrom = \"app\"\nto = \"/bin/b\"\n" +
+                            "[[rootfs.files]]\nfrom = \"runtime\"\nto = \"/bin/c\"\n" + kTail)),
                  "image.lock.stale");
-  EXPECT_REFUSED(build(spec("[image]\nname = \"a\"\n[rootfs]\n[[rootfs.files]]\nfrom = \"app\"\nto = \"/bin/app\"\n" + std::string(kTail))), "image.lock.stale");
+  EXPECT_REFUSED(build(spec("[image]\nname = \"a\"\n[rootfs]\n[[rootfs.files]]\nfrom = \"app\"\nto = \"/bin/app\"\n" +
+                            std::string(kTail))),
+                 "image.lock.stale");
 }
 
 }  // namespace

@@ -20,15 +20,29 @@ std::unexpected<Error> malformed(ErrorId id, std::string detail) {
 std::uint64_t padding_after(std::uint64_t size) { return (4 - size % 4) % 4; }
 
 constexpr std::array<std::pair<FileType, std::uint32_t>, 7> kTypes{{{FileType::kRegular, 0100000},
-                                                                     {FileType::kFolder, 0040000},
-                                                                     {FileType::kSymlink, 0120000},
-                                                                     {FileType::kCharacterDevice, 0020000},
-                                                                     {FileType::kBlockDevice, 0060000},
-                                                                     {FileType::kFifo, 0010000},
-                                                                     {FileType::kSocket, 0140000}}};
+                                                                    {FileType::kFolder, 0040000},
+                                                                    {FileType::kSymlink, 0120000},
+                                                                    {FileType::kCharacterDevice, 0020000},
+                                                                    {FileType::kBlockDevice, 0060000},
+                                                                    {FileType::kFifo, 0010000},
+                                                                    {FileType::kSocket, 0140000}}};
 
 // The header's thirteen fields after the magic, in their order.
-enum Field : std::size_t { kInode, kMode, kUid, kGid, kLinks, kModified, kSize, kMajor, kMinor, kRMajor, kRMinor, kName, kCheck };
+enum Field : std::size_t {
+  kInode,
+  kMode,
+  kUid,
+  kGid,
+  kLinks,
+  kModified,
+  kSize,
+  kMajor,
+  kMinor,
+  kRMajor,
+  kRMinor,
+  kName,
+  kCheck
+};
 
 Result<std::array<std::uint32_t, 13>> read_fields(std::string_view header) {
   std::array<std::uint32_t, 13> fields{};
@@ -108,7 +122,8 @@ Result<std::optional<CpioEntry>> CpioReader::next() {
   }
   CpioEntry entry;
   const auto normal = normalised_name(name);
-  if (!normal) return malformed("image.cpio.name", "a name is absolute, climbs with \"..\" or has bytes that do not belong");
+  if (!normal)
+    return malformed("image.cpio.name", "a name is absolute, climbs with \"..\" or has bytes that do not belong");
   entry.name = *normal;
   const auto type = file_type(fields[kMode]);
   if (!type || fields[kMode] > 0177777) return malformed("image.cpio.header", "an entry has an unknown file type");
@@ -154,15 +169,17 @@ Result<std::string> CpioReader::link_target() {
   std::string target(static_cast<std::size_t>(left_), '\0');
   GATEWAY_TRY(source_.read_exactly({reinterpret_cast<std::uint8_t*>(target.data()), target.size()}, kTruncated));
   left_ = 0;
-  if (target.find('\0') != std::string::npos) return malformed("image.cpio.link", "a link's target has a zero byte in it");
+  if (target.find('\0') != std::string::npos)
+    return malformed("image.cpio.link", "a link's target has a zero byte in it");
   return target;
 }
 
 Status CpioWriter::header(std::string_view name, std::uint32_t mode, std::uint32_t links, std::uint64_t size) {
   if (size > kMaxFileSize) {
-    return fail(ErrorCode::kLimitExceeded, "image.cpio.file_size",
-                "a file of the image has " + std::to_string(size) + " bytes; the ramdisk format holds files under 4 GiB",
-                "split the file (llama.cpp reads split models)");
+    return fail(
+        ErrorCode::kLimitExceeded, "image.cpio.file_size",
+        "a file of the image has " + std::to_string(size) + " bytes; the ramdisk format holds files under 4 GiB",
+        "split the file (llama.cpp reads split models)");
   }
   constexpr std::string_view kDigits = "0123456789abcdef";
   const std::uint32_t inode = name == kTrailer ? 0 : ++inode_;
@@ -203,7 +220,8 @@ Status CpioWriter::begin_file(std::string_view name, std::uint32_t permissions, 
 }
 
 Status CpioWriter::write(ByteView contents) {
-  if (contents.size() > left_) return fail(ErrorCode::kInternal, "image.cpio.contents", "a file grew while it was packed");
+  if (contents.size() > left_)
+    return fail(ErrorCode::kInternal, "image.cpio.contents", "a file grew while it was packed");
   left_ -= contents.size();
   written_ += contents.size();
   GATEWAY_TRY(to_.write(contents));

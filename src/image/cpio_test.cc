@@ -15,8 +15,8 @@ std::string hex8(std::uint64_t value) {
 
 // One entry, written from the format's description.
 std::string raw_entry(const std::string& name, unsigned mode, const std::string& contents = {}) {
-  std::string out = "070701" + hex8(1) + hex8(mode) + hex8(0) + hex8(0) + hex8(1) + hex8(0) + hex8(contents.size()) + hex8(0) +
-                    hex8(0) + hex8(0) + hex8(0) + hex8(name.size() + 1) + hex8(0) + name + '\0';
+  std::string out = "070701" + hex8(1) + hex8(mode) + hex8(0) + hex8(0) + hex8(1) + hex8(0) + hex8(contents.size()) +
+                    hex8(0) + hex8(0) + hex8(0) + hex8(0) + hex8(name.size() + 1) + hex8(0) + name + '\0';
   out.append((4 - out.size() % 4) % 4, '\0');
   out += contents;
   out.append((4 - out.size() % 4) % 4, '\0');
@@ -25,7 +25,8 @@ std::string raw_entry(const std::string& name, unsigned mode, const std::string&
 std::string trailer() { return raw_entry("TRAILER!!!", 0); }
 
 // Names and contents of all entries of one archive.
-Result<std::vector<std::pair<std::string, std::string>>> read_all(const std::string& archive, const CpioLimits& limits = {}) {
+Result<std::vector<std::pair<std::string, std::string>>> read_all(const std::string& archive,
+                                                                  const CpioLimits& limits = {}) {
   MemorySource source(as_bytes(archive));
   BufferedSource buffered(source);
   CpioReader reader(buffered, limits);
@@ -84,7 +85,8 @@ TEST(Cpio, NormalisesNamesAndRefusesTricks) {
   EXPECT_EQ(normalised_name("."), "");
   EXPECT_EQ(normalised_name("./"), "");
   EXPECT_EQ(normalised_name("a.b/..c/..."), "a.b/..c/...");
-  for (const char* name : {"/etc/passwd", "..", "../x", "a/../b", "a/..", "a//b", "a/./b", "/", "././a", "a\nb", "a\x7f"}) {
+  for (const char* name :
+       {"/etc/passwd", "..", "../x", "a/../b", "a/..", "a//b", "a/./b", "/", "././a", "a\nb", "a\x7f"}) {
     EXPECT_FALSE(normalised_name(name)) << name;
   }
   EXPECT_FALSE(normalised_name(std::string("a\0b", 3)));
@@ -100,7 +102,8 @@ TEST(Cpio, RefusesNamesThatLeaveTheTree) {
 TEST(Cpio, RefusesBrokenArchivesByName) {
   const std::string sound = raw_entry("a", 0100644, "abc") + trailer();
   ASSERT_OK(read_all(sound));
-  for (std::size_t size = 0; size < sound.size(); ++size) EXPECT_REFUSED(read_all(sound.substr(0, size)), "image.cpio.truncated");
+  for (std::size_t size = 0; size < sound.size(); ++size)
+    EXPECT_REFUSED(read_all(sound.substr(0, size)), "image.cpio.truncated");
   const auto spoiled = [&](std::size_t at, char c) {
     std::string text = sound;
     text[at] = c;
@@ -109,9 +112,9 @@ TEST(Cpio, RefusesBrokenArchivesByName) {
   EXPECT_REFUSED(spoiled(5, '2'), "image.cpio.magic");
   EXPECT_REFUSED(spoiled(6, 'g'), "image.cpio.header");
   EXPECT_REFUSED(spoiled(6, '-'), "image.cpio.header");
-  EXPECT_REFUSED(spoiled(111, 'x'), "image.cpio.name");       // the name's zero byte
-  EXPECT_REFUSED(spoiled(115, 'x'), "image.cpio.padding");    // after the contents
-  EXPECT_REFUSED(read_all(raw_entry("a", 0110644) + trailer()), "image.cpio.header");        // no such type
+  EXPECT_REFUSED(spoiled(111, 'x'), "image.cpio.name");                                       // the name's zero byte
+  EXPECT_REFUSED(spoiled(115, 'x'), "image.cpio.padding");                                    // after the contents
+  EXPECT_REFUSED(read_all(raw_entry("a", 0110644) + trailer()), "image.cpio.header");         // no such type
   EXPECT_REFUSED(read_all(raw_entry("a", 0040755, "abc") + trailer()), "image.cpio.header");  // a folder with contents
   EXPECT_REFUSED(read_all(raw_entry("TRAILER!!!", 0, "abc")), "image.cpio.trailer");
 }

@@ -16,8 +16,10 @@ constexpr std::uint64_t kMaxKernel = 256ULL * 1024 * 1024;
 constexpr std::size_t kMaxModule = 64UZ * 1024 * 1024;
 
 bool excluded(std::string_view name) {
-  if (name.starts_with("usr/share/doc/")) return !name.ends_with("/copyright") && name.find('/', 14) != std::string_view::npos;
-  return name.starts_with("usr/share/man/") || name.starts_with("usr/share/locale/") || name.starts_with("usr/share/info/");
+  if (name.starts_with("usr/share/doc/"))
+    return !name.ends_with("/copyright") && name.find('/', 14) != std::string_view::npos;
+  return name.starts_with("usr/share/man/") || name.starts_with("usr/share/locale/") ||
+         name.starts_with("usr/share/info/");
 }
 
 Result<Bytes> read_all(ByteSource& source, std::size_t limit) {
@@ -57,7 +59,8 @@ std::string module_name(std::string_view path) {
 
 Status add_packages(RootFilesystem& tree, const PackageCache& cache, const std::vector<LockedPackage>& packages) {
   std::vector<LockedPackage> ordered = packages;
-  std::ranges::sort(ordered, {}, [](const LockedPackage& package) { return std::pair(package.name != "base-files", package.name); });
+  std::ranges::sort(ordered, {},
+                    [](const LockedPackage& package) { return std::pair(package.name != "base-files", package.name); });
   for (const LockedPackage& package : ordered) {
     GATEWAY_ASSIGN(const auto source, ProgramSource::start({"dpkg-deb", "--fsys-tarfile", cache.path_of(package)}));
     auto added = tree.add_tar(*source, {.folder_over_link = RootFilesystem::FolderOverLink::kKeepLink,
@@ -111,7 +114,8 @@ Result<KernelFiles> unpack_kernel(const std::string& deb_path) {
   for (const std::string_view name : kModules) {
     const auto found = modules.find(name);
     if (found == modules.end()) {
-      return fail(ErrorCode::kMalformed, "image.kernel.package", "the kernel package has no module " + std::string(name),
+      return fail(ErrorCode::kMalformed, "image.kernel.package",
+                  "the kernel package has no module " + std::string(name),
                   "an enclave cannot speak without it; choose another kernel");
     }
     out.modules.push_back({std::string(name), std::move(found->second)});

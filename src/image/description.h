@@ -5,7 +5,8 @@
 //         unknown keys and values outside their range are refused.
 // Output: Description, checked: the runtime needs no further checks of form.
 // Bounds: kMaxDescriptionBytes; counts and lengths in description.cc.
-// Spec:   schema of docs/image.md. JSON, UTF-8, compact, keys in the order of the structs below, one newline at the end;
+// Spec:   schema of docs/image.md. JSON, UTF-8, compact, keys in the order of the structs below, one newline at the
+// end;
 //         durations are integers with "_ms", sizes are bytes.
 // Errors: kMalformed image.description.syntax, image.description.unknown_key, image.description.missing_key,
 //         image.description.type, image.description.version; kInvalidArgument image.description.value,
@@ -47,14 +48,14 @@ struct Readiness {
 };
 
 struct WorkloadDescription {
-  std::vector<std::string> argv;                           // argv[0] is an absolute path in the root file system
-  std::map<std::string, std::string, std::less<>> env;     // the whole environment; nothing is inherited
+  std::vector<std::string> argv;                        // argv[0] is an absolute path in the root file system
+  std::map<std::string, std::string, std::less<>> env;  // the whole environment; nothing is inherited
   std::string cwd = "/";
   std::uint32_t uid = 1000;
   std::uint32_t gid = 1000;
   RestartPolicy restart = RestartPolicy::kOnFailure;
-  std::optional<Readiness> readiness;                      // absent: ready when its socket accepts
-  Duration stop_grace{10'000};                             // from SIGTERM to SIGKILL
+  std::optional<Readiness> readiness;  // absent: ready when its socket accepts
+  Duration stop_grace{10'000};         // from SIGTERM to SIGKILL
 };
 
 // Where the workload's HTTP server listens, inside its own namespaces: exactly one of the two is set.
@@ -71,9 +72,9 @@ struct EgressDescription {
 
 // What the deployment's configuration may fill; everything else of it may only narrow.
 struct SlotsDescription {
-  bool args_append = false;           // may append arguments to argv
-  std::vector<std::string> env;       // names that it may set; never one that env above fixes
-  bool paths_narrow = true;           // may name a subset of ingress paths
+  bool args_append = false;      // may append arguments to argv
+  std::vector<std::string> env;  // names that it may set; never one that env above fixes
+  bool paths_narrow = true;      // may name a subset of ingress paths
 };
 
 // Upper bounds of the runtime's server; configuration may lower them.
@@ -98,7 +99,7 @@ struct LlamaDescription {
 };
 
 struct Description {
-  std::string name;     // [a-z0-9._-], starts with a letter or digit, at most 63
+  std::string name;         // [a-z0-9._-], starts with a letter or digit, at most 63
   std::string app_version;  // free text of the author, printable ASCII
   WorkloadDescription workload;
   IngressDescription ingress;
@@ -123,7 +124,8 @@ Result<std::string> encode_description(const Description& description);
 bool path_allowed(std::span<const std::string> patterns, std::string_view path);
 // Whether all that `pattern` matches is matched by one of `patterns`: what "narrow" means for paths.
 bool pattern_within(std::span<const std::string> patterns, std::string_view pattern);
-// Form of one pattern: segments of unreserved characters, no "." or "..", no empty segment, nothing of the runtime's own.
+// Form of one pattern: segments of unreserved characters, no "." or "..", no empty segment, nothing of the runtime's
+// own.
 bool well_formed_pattern(std::string_view pattern);
 bool well_formed_env_name(std::string_view name);  // [A-Za-z_][A-Za-z0-9_]*
 

@@ -49,15 +49,20 @@ TEST(Description, IsReadStrictly) {
   EXPECT_REFUSED(parse_description(std::string(kMaxDescriptionBytes + 1, ' ')), "image.description.size");
   EXPECT_REFUSED(parse_description(replaced(text, "\"version\":1", "\"version\":2")), "image.description.version");
   EXPECT_REFUSED(parse_description(replaced(text, "\"cwd\":\"/\",", "")), "image.description.missing_key");
-  EXPECT_REFUSED(parse_description(replaced(text, "\"cwd\":\"/\"", "\"cwd\":\"/\",\"surprise\":1")), "image.description.unknown_key");
-  EXPECT_REFUSED(parse_description(replaced(text, "{\"version\"", "{\"surprise\":1,\"version\"")), "image.description.unknown_key");
+  EXPECT_REFUSED(parse_description(replaced(text, "\"cwd\":\"/\"", "\"cwd\":\"/\",\"surprise\":1")),
+                 "image.description.unknown_key");
+  EXPECT_REFUSED(parse_description(replaced(text, "{\"version\"", "{\"surprise\":1,\"version\"")),
+                 "image.description.unknown_key");
   EXPECT_REFUSED(parse_description(replaced(text, "\"uid\":1000", "\"uid\":-1")), "image.description.type");
   EXPECT_REFUSED(parse_description(replaced(text, "\"uid\":1000", "\"uid\":4294967296")), "image.description.type");
   EXPECT_REFUSED(parse_description(replaced(text, "\"uid\":1000", "\"uid\":\"1000\"")), "image.description.type");
   EXPECT_REFUSED(parse_description(replaced(text, "on-failure", "sometimes")), "image.description.type");
-  EXPECT_REFUSED(parse_description(replaced(text, "\"llama\",\"paths\"", "\"grpc\",\"paths\"")), "image.description.type");
-  EXPECT_REFUSED(parse_description(replaced(text, "[\"/usr/bin/server\",\"--flag\"]", "[1]")), "image.description.type");
-  EXPECT_REFUSED(parse_description(replaced(text, "{\"LC_ALL\":\"C.UTF-8\"}", "{\"LC_ALL\":1}")), "image.description.type");
+  EXPECT_REFUSED(parse_description(replaced(text, "\"llama\",\"paths\"", "\"grpc\",\"paths\"")),
+                 "image.description.type");
+  EXPECT_REFUSED(parse_description(replaced(text, "[\"/usr/bin/server\",\"--flag\"]", "[1]")),
+                 "image.description.type");
+  EXPECT_REFUSED(parse_description(replaced(text, "{\"LC_ALL\":\"C.UTF-8\"}", "{\"LC_ALL\":1}")),
+                 "image.description.type");
   EXPECT_REFUSED(parse_description(replaced(text, "\"uid\":1000", "\"uid\":0")), "image.description.value");
 }
 
@@ -76,14 +81,17 @@ TEST(Description, RefusesEveryValueOutOfRange) {
       {"no argv", "image.description.value", [](Description& d) { d.workload.argv.clear(); }},
       {"relative program", "image.description.value", [](Description& d) { d.workload.argv[0] = "server"; }},
       {"climbing program", "image.description.value", [](Description& d) { d.workload.argv[0] = "/usr/../server"; }},
-      {"NUL in an argument", "image.description.value", [](Description& d) { d.workload.argv[1] = std::string("a\0b", 3); }},
+      {"NUL in an argument", "image.description.value",
+       [](Description& d) { d.workload.argv[1] = std::string("a\0b", 3); }},
       {"environment name", "image.description.value", [](Description& d) { d.workload.env["A=B"] = "x"; }},
-      {"environment value", "image.description.value", [](Description& d) { d.workload.env["A"] = std::string("\0", 1); }},
+      {"environment value", "image.description.value",
+       [](Description& d) { d.workload.env["A"] = std::string("\0", 1); }},
       {"cwd", "image.description.value", [](Description& d) { d.workload.cwd = "tmp"; }},
       {"root", "image.description.value", [](Description& d) { d.workload.uid = 0; }},
       {"group root", "image.description.value", [](Description& d) { d.workload.gid = 0; }},
       {"readiness path", "image.description.value", [](Description& d) { d.workload.readiness->path = "/*"; }},
-      {"readiness timeout", "image.description.value", [](Description& d) { d.workload.readiness->timeout = Duration(1); }},
+      {"readiness timeout", "image.description.value",
+       [](Description& d) { d.workload.readiness->timeout = Duration(1); }},
       {"stop grace", "image.description.value", [](Description& d) { d.workload.stop_grace = Duration(-1); }},
       {"socket and port", "image.description.value", [](Description& d) { d.ingress.port = 8080; }},
       {"neither", "image.description.value", [](Description& d) { d.ingress.socket = ""; }},
@@ -108,7 +116,8 @@ TEST(Description, RefusesEveryValueOutOfRange) {
       {"head timeout", "image.description.value", [](Description& d) { d.limits.head_timeout = Duration(0); }},
       {"memory", "image.description.value", [](Description& d) { d.resources.memory = 1024; }},
       {"cpus", "image.description.value", [](Description& d) { d.resources.cpus = 0; }},
-      {"llama without its profile", "image.description.value", [](Description& d) { d.ingress.profile = IngressProfile::kHttp; }},
+      {"llama without its profile", "image.description.value",
+       [](Description& d) { d.ingress.profile = IngressProfile::kHttp; }},
       {"profile without llama", "image.description.value", [](Description& d) { d.llama.reset(); }},
       {"no tokens", "image.description.value", [](Description& d) { d.llama->max_tokens = 0; }},
   };
@@ -123,9 +132,11 @@ TEST(Description, RefusesEveryValueOutOfRange) {
 }
 
 TEST(Description, KnowsAPatternWhenItSeesOne) {
-  for (const char* pattern : {"/", "/*", "/v1/*", "/v1/chat/completions", "/a-b_c~d.e"}) EXPECT_TRUE(well_formed_pattern(pattern)) << pattern;
-  for (const char* pattern : {"", "v1", "*", "/v1*", "/*/a", "/a//b", "/./a", "/a/..", "/a?b", "/a#b", "/a%2fb", "/a b", "/a/", "//*",
-                              "/.well-known/gateway", "/.well-known/gateway/*", "/.well-known/gateway/attestation"}) {
+  for (const char* pattern : {"/", "/*", "/v1/*", "/v1/chat/completions", "/a-b_c~d.e"})
+    EXPECT_TRUE(well_formed_pattern(pattern)) << pattern;
+  for (const char* pattern :
+       {"", "v1", "*", "/v1*", "/*/a", "/a//b", "/./a", "/a/..", "/a?b", "/a#b", "/a%2fb", "/a b", "/a/", "//*",
+        "/.well-known/gateway", "/.well-known/gateway/*", "/.well-known/gateway/attestation"}) {
     EXPECT_FALSE(well_formed_pattern(pattern)) << pattern;
   }
 }
@@ -142,8 +153,10 @@ TEST(Description, MatchesPathsBelowAWildcardAndNowhereElse) {
 
 TEST(Description, NarrowsPatternsAndNeverWidensThem) {
   const std::vector<std::string> patterns{"/v1/models", "/chat/*"};
-  for (const char* pattern : {"/v1/models", "/chat/*", "/chat/a", "/chat/a/*"}) EXPECT_TRUE(pattern_within(patterns, pattern)) << pattern;
-  for (const char* pattern : {"/*", "/v1/*", "/v1/models/*", "/chat", "/ch/*", "/v1"}) EXPECT_FALSE(pattern_within(patterns, pattern)) << pattern;
+  for (const char* pattern : {"/v1/models", "/chat/*", "/chat/a", "/chat/a/*"})
+    EXPECT_TRUE(pattern_within(patterns, pattern)) << pattern;
+  for (const char* pattern : {"/*", "/v1/*", "/v1/models/*", "/chat", "/ch/*", "/v1"})
+    EXPECT_FALSE(pattern_within(patterns, pattern)) << pattern;
 }
 
 }  // namespace

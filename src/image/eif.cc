@@ -10,7 +10,8 @@ namespace gateway::image {
 namespace {
 
 constexpr ByteArray<4> kMagic{'.', 'e', 'i', 'f'};
-constexpr std::string_view kBuildAgain = "the file is damaged or was not made by an EIF builder; build or copy it again";
+constexpr std::string_view kBuildAgain =
+    "the file is damaged or was not made by an EIF builder; build or copy it again";
 
 std::unexpected<Error> malformed(ErrorId id, std::string detail) {
   return fail(ErrorCode::kMalformed, id, std::move(detail), std::string(kBuildAgain));
@@ -53,8 +54,8 @@ Result<Header> read_header(ByteView bytes) {
   auto magic = reader.array<4>();
   if (magic && *magic != kMagic) return malformed("image.eif.magic", "the file does not begin with \".eif\"");
   if (bytes.size() < kEifHeaderSize) {
-    return malformed("image.eif.truncated", "the file has " + std::to_string(bytes.size()) +
-                                                " bytes; the header alone has 548");
+    return malformed("image.eif.truncated",
+                     "the file has " + std::to_string(bytes.size()) + " bytes; the header alone has 548");
   }
   GATEWAY_ASSIGN(const std::uint16_t version, reader.u16be());
   GATEWAY_TRY(check_version(version));
@@ -68,8 +69,12 @@ Result<Header> read_header(ByteView bytes) {
   GATEWAY_ASSIGN(header.default_cpus, reader.u64be());
   GATEWAY_TRY(reader.zeros(2, "image.eif.reserved"));
   GATEWAY_ASSIGN(header.count, reader.u16be());
-  for (std::uint64_t& offset : header.offsets) { GATEWAY_ASSIGN(offset, reader.u64be()); }
-  for (std::uint64_t& size : header.sizes) { GATEWAY_ASSIGN(size, reader.u64be()); }
+  for (std::uint64_t& offset : header.offsets) {
+    GATEWAY_ASSIGN(offset, reader.u64be());
+  }
+  for (std::uint64_t& size : header.sizes) {
+    GATEWAY_ASSIGN(size, reader.u64be());
+  }
   GATEWAY_TRY(reader.zeros(4, "image.eif.reserved"));
   GATEWAY_ASSIGN(header.crc, reader.u32be());
   GATEWAY_TRY(check_table(header));
@@ -88,7 +93,8 @@ std::optional<SectionType> known_type(std::uint16_t number) {
 }
 
 // Reads section `index`, which must begin where the previous one ended.
-Result<EifSection> read_section(ByteView bytes, const Header& header, std::size_t index, std::uint64_t expected_offset) {
+Result<EifSection> read_section(ByteView bytes, const Header& header, std::size_t index,
+                                std::uint64_t expected_offset) {
   const std::string which = "section " + std::to_string(index);
   if (header.offsets[index] != expected_offset) {
     return malformed("image.eif.offset", which + " is said to begin at " + std::to_string(header.offsets[index]) +
@@ -106,7 +112,8 @@ Result<EifSection> read_section(ByteView bytes, const Header& header, std::size_
                                            std::to_string(header.sizes[index]) + " by the file's");
   }
   if (size > reader.rest().size()) {
-    return malformed("image.eif.truncated", which + " has " + std::to_string(size) + " bytes, but the file ends after " +
+    return malformed("image.eif.truncated", which + " has " + std::to_string(size) +
+                                                " bytes, but the file ends after " +
                                                 std::to_string(reader.rest().size()) + " of them");
   }
   return EifSection{*type, expected_offset, reader.rest().first(static_cast<std::size_t>(size))};
@@ -174,7 +181,7 @@ Bytes section_header(SectionType type, std::uint64_t size) {
 
 Bytes file_header(const EifParts& parts, const std::vector<EifSection>& sections) {
   ByteWriter writer;
-  writer.put(kMagic);
+  for (const std::uint8_t byte : kMagic) writer.u8(byte);
   writer.u16be(kEifVersion);
   writer.u16be(0);
   writer.u64be(parts.default_memory);
@@ -237,8 +244,7 @@ Result<Eif> Eif::parse(ByteView bytes) {
     offset += kEifSectionHeaderSize + section.data.size();
   }
   if (offset != bytes.size()) {
-    return malformed("image.eif.trailing",
-                     std::to_string(bytes.size() - offset) + " bytes follow the last section");
+    return malformed("image.eif.trailing", std::to_string(bytes.size() - offset) + " bytes follow the last section");
   }
   GATEWAY_TRY(check_composition(out.sections_));
   GATEWAY_TRY(check_cmdline(out.cmdline()));
@@ -251,6 +257,10 @@ Result<Eif> Eif::open(const std::string& path) {
   GATEWAY_ASSIGN(Eif out, parse(shared->view()));
   out.file_ = std::move(shared);
   return out;
+}
+
+void Eif::release(ByteView part) const {
+  if (file_) file_->release(part);
 }
 
 std::optional<ByteView> Eif::first(SectionType type) const {
@@ -293,7 +303,7 @@ Status write_eif(const EifParts& parts, const std::string& path) {
   const Bytes header = file_header(parts, sections);
   std::uint32_t crc = crc32(0, header);
   GATEWAY_TRY(file.write(header));
-  GATEWAY_TRY(file.write(ByteArray<4>{}));  // the CRC's place, filled in at the end
+  GATEWAY_TRY(file.write(ByteArray<4>{}));       // the CRC's place, filled in at the end
   constexpr std::size_t kChunk = 1024UZ * 1024;  // checksum and copy while the bytes are in the cache
   for (const EifSection& section : sections) {
     const Bytes start = section_header(section.type, section.data.size());
@@ -304,6 +314,7 @@ Status write_eif(const EifParts& parts, const std::string& path) {
       rest = rest.subspan(chunk.size());
       crc = crc32(crc, chunk);
       GATEWAY_TRY(file.write(chunk));
+      if (parts.after_copy) parts.after_copy(chunk);
     }
   }
   ByteWriter stated;

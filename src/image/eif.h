@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,8 @@ class Eif {
   // Reads every byte once.
   Status check_crc() const;
   ByteView bytes() const { return bytes_; }
+  // Lets go of the memory behind a part that was read (MappedFile::release); nothing for parse().
+  void release(ByteView part) const;
 
  private:
   Eif() = default;
@@ -81,11 +84,12 @@ class Eif {
 struct EifParts {
   ByteView kernel;  // empty: none
   std::string cmdline;
-  std::string metadata;             // empty: no such section
-  std::vector<ByteView> ramdisks;   // at least one, none empty
-  ByteView signature;               // empty: none
+  std::string metadata;            // empty: no such section
+  std::vector<ByteView> ramdisks;  // at least one, none empty
+  ByteView signature;              // empty: none
   std::uint64_t default_memory = 1024ULL * 1024 * 1024;
   std::uint64_t default_cpus = 2;
+  std::function<void(ByteView)> after_copy = {};  // may be empty; told of each part that was written, to release it
 };
 // Streams the parts into a new file that takes the name `path` when it is complete.
 Status write_eif(const EifParts& parts, const std::string& path);

@@ -52,7 +52,8 @@ Bytes make_image(const std::vector<RawSection>& sections, const std::function<vo
   return bytes;
 }
 
-const std::vector<RawSection> kSound{{1, "kernel"}, {2, "console=ttyS0"}, {5, "{}"}, {3, "ramdisk one"}, {3, "ramdisk two"}};
+const std::vector<RawSection> kSound{
+    {1, "kernel"}, {2, "console=ttyS0"}, {5, "{}"}, {3, "ramdisk one"}, {3, "ramdisk two"}};
 
 TEST(Eif, ReadsASoundImage) {
   const Bytes bytes = make_image(kSound);
@@ -175,7 +176,8 @@ TEST(EifWriter, WritesWhatTheSpecificationSays) {
   const Bytes one = to_bytes("ramdisk one");
   const Bytes two = to_bytes("ramdisk two");
   const Bytes kernel = to_bytes("kernel");
-  const EifParts parts{.kernel = kernel, .cmdline = "console=ttyS0", .metadata = "{}", .ramdisks = {one, two}, .signature = {}};
+  const EifParts parts{
+      .kernel = kernel, .cmdline = "console=ttyS0", .metadata = "{}", .ramdisks = {one, two}, .signature = {}};
   ASSERT_OK(write_eif(parts, folder / "a.eif"));
   EXPECT_EQ(slurp(folder / "a.eif"), std::string(as_text(make_image(kSound))));
   EXPECT_THAT(folder.names(), ::testing::ElementsAre("a.eif"));
@@ -183,15 +185,21 @@ TEST(EifWriter, WritesWhatTheSpecificationSays) {
 
 TEST(EifWriter, RefusesPartsThatMakeNoImageAndLeavesNothing) {
   const Folder folder;
-  EXPECT_REFUSED(write_eif({.kernel = {}, .cmdline = "c", .metadata = {}, .ramdisks = {}, .signature = {}}, folder / "a.eif"),
-                 "image.eif.no_ramdisk");
+  EXPECT_REFUSED(
+      write_eif({.kernel = {}, .cmdline = "c", .metadata = {}, .ramdisks = {}, .signature = {}}, folder / "a.eif"),
+      "image.eif.no_ramdisk");
   const Bytes ramdisk = to_bytes("r");
-  EXPECT_REFUSED(write_eif({.kernel = {}, .cmdline = "c", .metadata = {}, .ramdisks = std::vector<ByteView>(33, ramdisk), .signature = {}},
+  EXPECT_REFUSED(write_eif({.kernel = {},
+                            .cmdline = "c",
+                            .metadata = {},
+                            .ramdisks = std::vector<ByteView>(33, ramdisk),
+                            .signature = {}},
                            folder / "a.eif"),
                  "image.eif.section_count");
-  EXPECT_REFUSED(write_eif({.kernel = {}, .cmdline = std::string("\0", 1), .metadata = {}, .ramdisks = {ramdisk}, .signature = {}},
-                           folder / "a.eif"),
-                 "image.eif.cmdline");
+  EXPECT_REFUSED(
+      write_eif({.kernel = {}, .cmdline = std::string("\0", 1), .metadata = {}, .ramdisks = {ramdisk}, .signature = {}},
+                folder / "a.eif"),
+      "image.eif.cmdline");
   EXPECT_REFUSED(write_eif({.kernel = {}, .cmdline = "c", .metadata = {}, .ramdisks = {ramdisk}, .signature = {}},
                            folder / "no/such/folder/a.eif"),
                  "image.file.write");

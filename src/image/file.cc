@@ -70,6 +70,15 @@ Result<MappedFile> MappedFile::map(int descriptor, std::uint64_t size, const std
   return MappedFile({static_cast<const std::uint8_t*>(address), static_cast<std::size_t>(size)});
 }
 
+void MappedFile::release(ByteView part) const {
+  if (part.empty() || part.data() < view_.data() || part.data() + part.size() > view_.data() + view_.size()) return;
+  // Whole pages only. The mapping is of a file and shared, so nothing is lost.
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<std::uintptr_t>(part.data()) + page - 1) / page * page;
+  const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(view_, other.view_);
   return *this;

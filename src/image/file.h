@@ -37,6 +37,9 @@ class MappedFile {
   MappedFile& operator=(MappedFile&& other) noexcept;
   ~MappedFile();
   ByteView view() const { return view_; }
+  // Lets go of the memory behind a part that was read; reading it again brings it back. Keeps the process small while
+  // it goes through files of many GiB.
+  void release(ByteView part) const;
 
  private:
   explicit MappedFile(ByteView view) : view_(view) {}

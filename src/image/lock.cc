@@ -12,7 +12,8 @@ using codec::TomlTable;
 constexpr codec::TomlLimits kLimits{.bytes = 4UZ * 1024 * 1024, .depth = 4};
 
 bool is_sha256(std::string_view text) {
-  return text.size() == 64 && std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return text.size() == 64 &&
+         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 // Names and versions become arguments of apt-get: Debian Policy §5.6.1 and §5.6.12 characters only.
@@ -25,7 +26,8 @@ bool is_package_word(std::string_view text) {
 }
 
 std::unexpected<Error> bad_value(const TomlTable& table, const std::string& what) {
-  return fail(ErrorCode::kInvalidArgument, "image.lock.value", table.file_name() + ":" + std::to_string(table.line()) + ": " + what,
+  return fail(ErrorCode::kInvalidArgument, "image.lock.value",
+              table.file_name() + ":" + std::to_string(table.line()) + ": " + what,
               "the lock was edited or damaged; take it from version control, or make a new one with --update-lock");
 }
 
@@ -51,7 +53,8 @@ Status read_packages(TomlTable& root, Lock& lock) {
   for (TomlTable& table : tables) {
     GATEWAY_ASSIGN(LockedPackage package, read_package(table));
     if (std::ranges::find(lock.packages, package.name, &LockedPackage::name) != lock.packages.end()) {
-      return fail(ErrorCode::kInvalidArgument, "image.lock.duplicate", root.file_name() + ": " + package.name + " is locked twice");
+      return fail(ErrorCode::kInvalidArgument, "image.lock.duplicate",
+                  root.file_name() + ": " + package.name + " is locked twice");
     }
     lock.packages.push_back(std::move(package));
   }
@@ -94,7 +97,8 @@ Result<Lock> parse_lock(std::string_view text, const std::string& file_name) {
   }
   Lock out;
   GATEWAY_ASSIGN(out.epoch, root.integer("source_date_epoch"));
-  if (out.epoch < 0 || out.epoch > 0xffffffffLL) return bad_value(root, "source_date_epoch is not a time that an archive can hold");
+  if (out.epoch < 0 || out.epoch > 0xffffffffLL)
+    return bad_value(root, "source_date_epoch is not a time that an archive can hold");
   GATEWAY_ASSIGN(TomlTable compressor, root.table("compressor"));
   GATEWAY_ASSIGN(out.compressor.name, compressor.text("name"));
   GATEWAY_ASSIGN(out.compressor.version, compressor.text("version"));
@@ -106,7 +110,8 @@ Result<Lock> parse_lock(std::string_view text, const std::string& file_name) {
   GATEWAY_ASSIGN(TomlTable runtime, root.table("runtime"));
   GATEWAY_ASSIGN(out.runtime, runtime.text("sha256"));
   GATEWAY_TRY(runtime.finish());
-  if (out.runtime != kAnyRuntime && !is_sha256(out.runtime)) return bad_value(runtime, "sha256 is neither a hash nor \"any\"");
+  if (out.runtime != kAnyRuntime && !is_sha256(out.runtime))
+    return bad_value(runtime, "sha256 is neither a hash nor \"any\"");
   GATEWAY_ASSIGN(std::optional<TomlTable> kernel, root.optional_table("kernel"));
   if (kernel) {
     GATEWAY_ASSIGN(out.kernel_suite, kernel->text("suite"));

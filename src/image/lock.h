@@ -38,8 +38,8 @@ struct Lock {
   std::optional<LockedPackage> kernel;
   std::string kernel_suite;
   std::string suite;
-  std::vector<std::string> requested;     // the spec's package list that was resolved
-  std::vector<LockedPackage> packages;    // sorted by name
+  std::vector<std::string> requested;         // the spec's package list that was resolved
+  std::vector<LockedPackage> packages;        // sorted by name
   std::map<std::string, std::string> inputs;  // name in the spec → SHA-256 (files, folders, container images, kernel)
 };
 inline constexpr const char* kAnyRuntime = "any";

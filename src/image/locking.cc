@@ -26,7 +26,8 @@ Result<std::string> hash_folder(const std::string& path) {
   }
   if (error) {
     return fail(error.value() == ENOENT ? ErrorCode::kNotFound : ErrorCode::kUnavailable, "image.file.missing",
-                system_reason(path, error.value()), "check the name; names in a spec count from the folder of the spec");
+                system_reason(path, error.value()),
+                "check the name; names in a spec count from the folder of the spec");
   }
   std::ranges::sort(names);
   crypto::Hasher hasher(crypto::HashAlgorithm::kSha256);
@@ -41,7 +42,9 @@ Result<std::string> hash_folder(const std::string& path) {
       line += "folder";
     } else {
       GATEWAY_ASSIGN(const std::string hash, hash_file(full.string()));
-      const bool executable = (status.permissions() & (fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec)) != fs::perms::none;
+      const bool executable =
+          (status.permissions() & (fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec)) !=
+          fs::perms::none;
       line += (executable ? "program " : "file ") + hash;
     }
     line.push_back('\n');
@@ -84,7 +87,8 @@ std::unexpected<Error> changed(const std::string& path, const std::string& what)
 
 // The lock's promises about what lies on this disk.
 Status check_inputs(const LockedBuild& build, const Inputs& inputs, const std::string& runtime_sha256) {
-  if (build.lock.runtime != kAnyRuntime && build.lock.runtime != runtime_sha256) return changed(build.path, "the runtime binary");
+  if (build.lock.runtime != kAnyRuntime && build.lock.runtime != runtime_sha256)
+    return changed(build.path, "the runtime binary");
   for (const auto& [name, hash] : inputs) {
     const auto pinned = build.lock.inputs.find(name);
     if (pinned == build.lock.inputs.end()) return stale(build.path, name + " is not in it");
@@ -104,12 +108,13 @@ Status check_packages(const LockedBuild& build, const Spec& spec, const RootfsSp
   }
   if (wanted == nullptr && !lock.suite.empty()) return stale(build.path, "it pins packages, and the spec names none");
   if (std::holds_alternative<KernelPackage>(spec.kernel) != lock.kernel.has_value()) {
-    return stale(build.path, lock.kernel ? "it pins a kernel package, and the spec wants none" : "it pins no kernel package");
+    return stale(build.path,
+                 lock.kernel ? "it pins a kernel package, and the spec wants none" : "it pins no kernel package");
   }
   if (lock.compressor.version == ZstdSink::version()) return {};
   return fail(ErrorCode::kInvalidArgument, "image.lock.compressor",
-              build.path + " was made with zstd " + lock.compressor.version + ", this machine has " + ZstdSink::version() +
-                  ": the bytes could differ",
+              build.path + " was made with zstd " + lock.compressor.version + ", this machine has " +
+                  ZstdSink::version() + ": the bytes could differ",
               "build where that version is installed, or with --update-lock-inputs to take this one");
 }
 
@@ -176,7 +181,8 @@ Result<LockedBuild> lock_build(const BuildOptions& options, const Spec& spec, co
   }
   const Lock before = out.lock;
   const bool runtime_open = there && before.runtime == kAnyRuntime;
-  const bool resolves = std::holds_alternative<KernelPackage>(spec.kernel) || std::holds_alternative<PackagesSource>(rootfs.source);
+  const bool resolves =
+      std::holds_alternative<KernelPackage>(spec.kernel) || std::holds_alternative<PackagesSource>(rootfs.source);
   if (there && options.lock == LockUse::kUpdateInputs) {
     take_inputs(out.lock, std::move(inputs), runtime_sha256, runtime_open);
     GATEWAY_TRY(check_packages(out, spec, rootfs));

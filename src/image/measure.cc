@@ -15,24 +15,33 @@ using crypto::Hasher;
 constexpr std::size_t kChunk = 256UZ * 1024;
 // Below this a second thread costs more than it saves.
 constexpr std::size_t kWorthAThread = 512UZ * 1024;
+// What stays mapped in behind each of the two readers.
+constexpr std::size_t kWindow = 64UZ * 1024 * 1024;
 
-void update_in_chunks(Hasher& hasher, ByteView bytes) {
-  while (!bytes.empty()) {
-    const ByteView chunk = bytes.first(std::min(bytes.size(), kChunk));
-    hasher.update(chunk);
-    bytes = bytes.subspan(chunk.size());
+// Goes through a section in chunks that stay in the cache, and lets go of what lies a window behind.
+template <class Use>
+void read_through(const Eif& eif, ByteView bytes, Use use) {
+  std::size_t kept = 0;
+  for (std::size_t at = 0; at < bytes.size();) {
+    const ByteView chunk = bytes.subspan(at, std::min(bytes.size() - at, kChunk));
+    use(chunk);
+    at += chunk.size();
+    if (at - kept < kWindow && at < bytes.size()) continue;
+    if (bytes.size() >= kWindow) eif.release(bytes.subspan(kept, at - kept));
+    kept = at;
   }
 }
 
 // PCR0 and PCR1 share the prefix kernel ‖ cmdline ‖ ramdisk 1: hashed once, the state cloned.
 void hash_boot_and_image(const Eif& eif, const std::vector<ByteView>& ramdisks, Measurements& out) {
   Hasher image(HashAlgorithm::kSha384);
-  update_in_chunks(image, eif.kernel());
-  update_in_chunks(image, as_bytes(eif.cmdline()));
-  update_in_chunks(image, ramdisks.front());
+  const auto update = [&image](ByteView chunk) { image.update(chunk); };
+  read_through(eif, eif.kernel(), update);
+  read_through(eif, as_bytes(eif.cmdline()), update);
+  read_through(eif, ramdisks.front(), update);
   Hasher boot = image.clone();
   out.pcr1 = extended_from_zero(boot.finish());
-  for (std::size_t i = 1; i < ramdisks.size(); ++i) update_in_chunks(image, ramdisks[i]);
+  for (std::size_t i = 1; i < ramdisks.size(); ++i) read_through(eif, ramdisks[i], update);
   out.pcr0 = extended_from_zero(image.finish());
 }
 
@@ -46,12 +55,10 @@ std::uint32_t hash_application(const Eif& eif, Measurements& out) {
     const bool hashed = section.type == SectionType::kRamdisk && ramdisks > 1;
     const std::size_t start = static_cast<std::size_t>(section.offset);
     crc = crc32(crc, eif.bytes().subspan(start, kEifSectionHeaderSize));
-    for (ByteView rest = section.data; !rest.empty();) {
-      const ByteView chunk = rest.first(std::min(rest.size(), kChunk));
-      rest = rest.subspan(chunk.size());
+    read_through(eif, section.data, [&](ByteView chunk) {
       crc = crc32(crc, chunk);
       if (hashed) application.update(chunk);
-    }
+    });
   }
   out.pcr2 = extended_from_zero(application.finish());
   return crc;

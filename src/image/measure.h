@@ -3,7 +3,8 @@
 // Input:  an Eif, whose bytes are untrusted.
 // Output: Measurements: what a genuine enclave of exactly these bytes attests. The CRC is checked in the same pass.
 // Bounds: constant memory; each byte is read at most twice, by two threads.
-// Spec:   ext(d) = SHA384(0^48 ‖ d); PCR0 = ext(SHA384(kernel ‖ cmdline ‖ ramdisks)), PCR1 = ext(SHA384(kernel ‖ cmdline
+// Spec:   ext(d) = SHA384(0^48 ‖ d); PCR0 = ext(SHA384(kernel ‖ cmdline ‖ ramdisks)), PCR1 = ext(SHA384(kernel ‖
+// cmdline
 //         ‖ ramdisk 1)), PCR2 = ext(SHA384(ramdisks 2…n)), PCR8 = ext(SHA384(signing certificate DER)).
 //         PCRs hash a concatenation without lengths: two images with the same PCRs may split it differently, which is
 //         why ramdisk 1 carries a copy of the cmdline (docs/trust.md §2).

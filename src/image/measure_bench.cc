@@ -30,7 +30,10 @@ class Image {
     const Bytes kernel = filled(kKernel);
     const Bytes boot = filled(kBoot);
     const Bytes application = filled(kApplication);
-    if (!write_eif({.kernel = kernel, .cmdline = "c", .metadata = "{}", .ramdisks = {boot, application}, .signature = {}}, path_)) std::abort();
+    if (!write_eif(
+            {.kernel = kernel, .cmdline = "c", .metadata = "{}", .ramdisks = {boot, application}, .signature = {}},
+            path_))
+      std::abort();
     eif_.emplace(*Eif::open(path_));
   }
   ~Image() { std::filesystem::remove(path_); }
@@ -54,7 +57,8 @@ void BM_Measure(benchmark::State& state) {
     if (!measured) state.SkipWithError("not measured");
     benchmark::DoNotOptimize(measured);
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * static_cast<std::int64_t>(eif.bytes().size()));
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) *
+                          static_cast<std::int64_t>(eif.bytes().size()));
 }
 BENCHMARK(BM_Measure)->UseRealTime()->Unit(benchmark::kMillisecond);
 
@@ -81,7 +85,8 @@ void BM_CheckCrc(benchmark::State& state) {
   for (auto _ : state) {
     if (!eif.check_crc()) state.SkipWithError("wrong checksum");
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * static_cast<std::int64_t>(eif.bytes().size()));
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) *
+                          static_cast<std::int64_t>(eif.bytes().size()));
 }
 BENCHMARK(BM_CheckCrc)->UseRealTime()->Unit(benchmark::kMillisecond);
 

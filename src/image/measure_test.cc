@@ -51,8 +51,11 @@ TEST(Measure, FollowsTheFormulaForSmallAndBigImages) {
     const Bytes two = noise(size + 2, 3);
     const Bytes three = noise(size + 3, 4);
     const std::string cmdline = "console=ttyS0";
-    const auto eif = image_of(
-        folder, {.kernel = kernel, .cmdline = cmdline, .metadata = "{\"a\":1}", .ramdisks = {one, two, three}, .signature = {}});
+    const auto eif = image_of(folder, {.kernel = kernel,
+                                       .cmdline = cmdline,
+                                       .metadata = "{\"a\":1}",
+                                       .ramdisks = {one, two, three},
+                                       .signature = {}});
     ASSERT_OK(eif);
     const auto found = measure(*eif);
     ASSERT_OK(found);
@@ -83,8 +86,10 @@ TEST(Measure, ExtendsFromZero) {
 TEST(Measure, MetadataIsNotMeasured) {
   const Folder folder;
   const Bytes one = noise(100, 2);
-  const auto first = image_of(folder, {.kernel = {}, .cmdline = "c", .metadata = "{}", .ramdisks = {one}, .signature = {}});
-  const auto second = image_of(folder, {.kernel = {}, .cmdline = "c", .metadata = {}, .ramdisks = {one}, .signature = {}});
+  const auto first =
+      image_of(folder, {.kernel = {}, .cmdline = "c", .metadata = "{}", .ramdisks = {one}, .signature = {}});
+  const auto second =
+      image_of(folder, {.kernel = {}, .cmdline = "c", .metadata = {}, .ramdisks = {one}, .signature = {}});
   ASSERT_OK(first);
   ASSERT_OK(second);
   EXPECT_EQ(measure(*first)->pcr0, measure(*second)->pcr0);
@@ -94,7 +99,8 @@ TEST(Measure, RefusesAChangedByteAnywhereByTheChecksum) {
   const Folder folder;
   for (const std::size_t size : {100UZ, 700'000UZ}) {
     const Bytes one = noise(size, 2);
-    ASSERT_OK(write_eif({.kernel = {}, .cmdline = "c", .metadata = {}, .ramdisks = {one, one}, .signature = {}}, folder / "a.eif"));
+    ASSERT_OK(write_eif({.kernel = {}, .cmdline = "c", .metadata = {}, .ramdisks = {one, one}, .signature = {}},
+                        folder / "a.eif"));
     Bytes bytes = to_bytes(testing::slurp(folder / "a.eif"));
     for (const std::size_t at : {15UZ, 560UZ, bytes.size() - 1}) {
       bytes[at] ^= 0x40U;
@@ -113,16 +119,17 @@ class Signed : public ::testing::Test {
     auto key = crypto::PrivateKey::generate(crypto::KeyType::kP384);
     ASSERT_OK(key);
     key_.emplace(*std::move(key));
-    const auto certificate = crypto::issue_certificate(
-        {.subject_common_name = "image signer",
-         .issuer_common_name = "image signer",
-         .subject_key = key_->public_key(),
-         .validity = {.not_before = *from_rfc3339("2025-01-01T00:00:00Z"), .not_after = *from_rfc3339("2035-01-01T00:00:00Z")},
-         .is_ca = false,
-         .path_length = std::nullopt,
-         .dns_names = {},
-         .extensions = {}},
-        *key_);
+    const auto certificate =
+        crypto::issue_certificate({.subject_common_name = "image signer",
+                                   .issuer_common_name = "image signer",
+                                   .subject_key = key_->public_key(),
+                                   .validity = {.not_before = *from_rfc3339("2025-01-01T00:00:00Z"),
+                                                .not_after = *from_rfc3339("2035-01-01T00:00:00Z")},
+                                   .is_ca = false,
+                                   .path_length = std::nullopt,
+                                   .dns_names = {},
+                                   .extensions = {}},
+                                  *key_);
     ASSERT_OK(certificate);
     certificate_.emplace(*certificate);
     const auto eif = image_of(folder_, parts({}));
@@ -181,7 +188,9 @@ TEST_F(Signed, ImageWithASignatureOverAnotherRegisterIsRefused) {
   EXPECT_REFUSED(measured(section(pcr0_, 1)), "image.signature.structure");
 }
 
-TEST_F(Signed, ImageWithTwoSignaturesIsRefused) { EXPECT_REFUSED(measured(section(pcr0_, 0, 2)), "image.signature.count"); }
+TEST_F(Signed, ImageWithTwoSignaturesIsRefused) {
+  EXPECT_REFUSED(measured(section(pcr0_, 0, 2)), "image.signature.count");
+}
 
 TEST_F(Signed, ImageWithAForgedSignatureIsRefused) {
   Bytes forged = section(pcr0_);

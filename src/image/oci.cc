@@ -30,6 +30,7 @@ class Files {
   virtual ~Files() = default;
   virtual Result<ByteView> open(const std::string& name) = 0;  // valid as long as this object
   virtual bool has(const std::string& name) const = 0;
+  virtual void release(ByteView part) const = 0;  // MappedFile::release
 };
 
 class FolderFiles final : public Files {
@@ -47,6 +48,9 @@ class FolderFiles final : public Files {
     GATEWAY_ASSIGN(MappedFile file, MappedFile::open(folder_ + "/" + name));
     open_.push_back(std::make_unique<MappedFile>(std::move(file)));
     return open_.back()->view();
+  }
+  void release(ByteView part) const override {
+    for (const auto& file : open_) file->release(part);
   }
 
  private:
@@ -98,6 +102,7 @@ class ArchiveFiles final : public Files {
     return contents_->view().subspan(static_cast<std::size_t>(place->second.first),
                                      static_cast<std::size_t>(place->second.second));
   }
+  void release(ByteView part) const override { contents_->release(part); }
 
  private:
   ArchiveFiles() = default;
@@ -109,8 +114,9 @@ Result<json::value> parse_document(ByteView bytes, std::string_view what) {
   auto value = codec::parse_json(as_text(bytes), kJsonLimits);
   if (value && value->is_object()) return value;
   if (value && value->is_array()) return value;
-  return fail(ErrorCode::kMalformed, "image.oci.json",
-              "the container image's " + std::string(what) + (value ? " is not an object" : ": " + value.error().message()));
+  return fail(
+      ErrorCode::kMalformed, "image.oci.json",
+      "the container image's " + std::string(what) + (value ? " is not an object" : ": " + value.error().message()));
 }
 
 std::optional<std::string> text_at(const json::value& value, std::string_view key) {
@@ -126,6 +132,17 @@ const json::array* array_at(const json::value& value, std::string_view key) {
   return found != nullptr ? found->if_array() : nullptr;
 }
 
+std::string hash_blob(const Files& files, ByteView blob) {
+  constexpr std::size_t kChunk = 4UZ * 1024 * 1024;
+  crypto::Hasher hasher(crypto::HashAlgorithm::kSha256);
+  for (; !blob.empty(); blob = blob.subspan(std::min(blob.size(), kChunk))) {
+    const ByteView chunk = blob.first(std::min(blob.size(), kChunk));
+    hasher.update(chunk);
+    files.release(chunk);
+  }
+  return to_hex(hasher.finish());
+}
+
 // A blob by its digest, checked against it.
 Result<ByteView> open_blob(Files& files, const json::value& descriptor) {
   const auto digest = text_at(descriptor, "digest");
@@ -136,8 +153,9 @@ Result<ByteView> open_blob(Files& files, const json::value& descriptor) {
   }
   const std::string hex = digest->substr(kSha256.size());
   GATEWAY_ASSIGN(const ByteView blob, files.open("blobs/sha256/" + hex));
-  if (to_hex(crypto::sha256(blob)) != hex) {
-    return fail(ErrorCode::kMalformed, "image.oci.digest", "a blob of the container image does not have the digest that names it",
+  if (hash_blob(files, blob) != hex) {
+    return fail(ErrorCode::kMalformed, "image.oci.digest",
+                "a blob of the container image does not have the digest that names it",
                 "the image is damaged or was changed; copy or save it again");
   }
   return blob;
@@ -152,9 +170,10 @@ Status check_platform(const json::value& config) {
 }
 
 std::unexpected<Error> several(std::size_t count) {
-  return fail(ErrorCode::kInvalidArgument, "image.oci.several",
-              "the container image's index holds " + std::to_string(count) + " images for linux/amd64; exactly one is needed",
-              "save one image by its name");
+  return fail(
+      ErrorCode::kInvalidArgument, "image.oci.several",
+      "the container image's index holds " + std::to_string(count) + " images for linux/amd64; exactly one is needed",
+      "save one image by its name");
 }
 
 // Applies one layer; `diff_id` is the digest of its uncompressed tar and is checked as it is read.
@@ -180,11 +199,12 @@ Status add_layer(RootFilesystem& tree, ByteView blob, const std::string& diff_id
                                     .whiteouts = RootFilesystem::Whiteouts::kApply,
                                     .excluded = {}}));
   if ("sha256:" + hashed.hex() == diff_id) return {};
-  return fail(ErrorCode::kMalformed, "image.oci.diff_id", "a layer of the container image does not unpack to what its configuration says",
+  return fail(ErrorCode::kMalformed, "image.oci.diff_id",
+              "a layer of the container image does not unpack to what its configuration says",
               "the image is damaged or was changed; copy or save it again");
 }
 
-Status apply(RootFilesystem& tree, const json::value& config, const std::vector<ByteView>& layers) {
+Status apply(RootFilesystem& tree, const Files& files, const json::value& config, const std::vector<ByteView>& layers) {
   GATEWAY_TRY(check_platform(config));
   const json::object* root = config.if_object();
   const json::value* rootfs = root != nullptr ? root->if_contains("rootfs") : nullptr;
@@ -196,6 +216,7 @@ Status apply(RootFilesystem& tree, const json::value& config, const std::vector<
     const json::value& diff_id = (*diff_ids)[i];
     if (!diff_id.is_string()) return layout("a diff_id is not a text");
     GATEWAY_TRY(add_layer(tree, layers[i], std::string(diff_id.get_string())));
+    files.release(layers[i]);
   }
   return {};
 }
@@ -238,20 +259,21 @@ Status add_layout(RootFilesystem& tree, Files& files) {
   const json::object* object = manifest.if_object();
   const json::value* config_descriptor = object != nullptr ? object->if_contains("config") : nullptr;
   const json::array* layer_descriptors = array_at(manifest, "layers");
-  if (config_descriptor == nullptr || layer_descriptors == nullptr) return layout("its manifest has no config or no layers");
+  if (config_descriptor == nullptr || layer_descriptors == nullptr)
+    return layout("its manifest has no config or no layers");
   GATEWAY_ASSIGN(const ByteView config_bytes, open_blob(files, *config_descriptor));
   GATEWAY_ASSIGN(const json::value config, parse_document(config_bytes, "configuration"));
   std::vector<ByteView> layers;
   for (const json::value& layer : *layer_descriptors) {
     const auto type = text_at(layer, "mediaType").value_or("");
     if (type.find("tar") == std::string::npos || type.find("encrypted") != std::string::npos) {
-      return fail(ErrorCode::kUnsupported, "image.oci.media_type", "a layer of the container image is not a tar archive",
-                  "use an ordinary image");
+      return fail(ErrorCode::kUnsupported, "image.oci.media_type",
+                  "a layer of the container image is not a tar archive", "use an ordinary image");
     }
     GATEWAY_ASSIGN(const ByteView blob, open_blob(files, layer));
     layers.push_back(blob);
   }
-  return apply(tree, config, layers);
+  return apply(tree, files, config, layers);
 }
 
 // manifest.json of docker save: [{"Config": name, "RepoTags": […], "Layers": [names]}]. Older versions have no OCI
@@ -267,8 +289,9 @@ Status add_docker_archive(RootFilesystem& tree, Files& files) {
   if (!config_name || layer_names == nullptr) return layout("manifest.json has no Config or no Layers");
   GATEWAY_ASSIGN(const ByteView config_bytes, files.open(*config_name));
   const std::string hex = fs::path(*config_name).stem().string();
-  if (to_hex(crypto::sha256(config_bytes)) != hex) {
-    return fail(ErrorCode::kMalformed, "image.oci.digest", "the configuration of the container image does not have the digest that names it",
+  if (hash_blob(files, config_bytes) != hex) {
+    return fail(ErrorCode::kMalformed, "image.oci.digest",
+                "the configuration of the container image does not have the digest that names it",
                 "the image is damaged or was changed; save it again");
   }
   GATEWAY_ASSIGN(const json::value config, parse_document(config_bytes, "configuration"));
@@ -278,7 +301,7 @@ Status add_docker_archive(RootFilesystem& tree, Files& files) {
     GATEWAY_ASSIGN(const ByteView layer, files.open(std::string(name.get_string())));
     layers.push_back(layer);
   }
-  return apply(tree, config, layers);
+  return apply(tree, files, config, layers);
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ class OciTest : public ::testing::Test {
   std::string blob(const std::string& contents) {
     const std::string hex = digest(contents);
     files_["blobs/sha256/" + hex] = contents;
-    return "{\"mediaType\":\"" + media_type_ + "\",\"digest\":\"sha256:" + hex + "\",\"size\":" + std::to_string(contents.size()) + "}";
+    return "{\"mediaType\":\"" + media_type_ + "\",\"digest\":\"sha256:" + hex +
+           "\",\"size\":" + std::to_string(contents.size()) + "}";
   }
   void lay_out(const std::vector<std::string>& layers, const std::string& architecture = "amd64") {
     std::string diff_ids;
@@ -29,11 +30,13 @@ class OciTest : public ::testing::Test {
       descriptors += (descriptors.empty() ? "" : ",") + blob(packed);
       diff_ids += (diff_ids.empty() ? "\"sha256:" : ",\"sha256:") + digest(layer) + "\"";
     }
-    const std::string config = "{\"os\":\"linux\",\"architecture\":\"" + architecture + "\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[" + diff_ids + "]}}";
+    const std::string config = "{\"os\":\"linux\",\"architecture\":\"" + architecture +
+                               "\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[" + diff_ids + "]}}";
     media_type_ = "application/vnd.oci.image.config.v1+json";
     const std::string config_descriptor = blob(config);
     media_type_ = "application/vnd.oci.image.manifest.v1+json";
-    const std::string manifest = "{\"schemaVersion\":2,\"config\":" + config_descriptor + ",\"layers\":[" + descriptors + "]}";
+    const std::string manifest =
+        "{\"schemaVersion\":2,\"config\":" + config_descriptor + ",\"layers\":[" + descriptors + "]}";
     manifest_ = blob(manifest);
     files_["index.json"] = "{\"schemaVersion\":2,\"manifests\":[" + manifest_ + "]}";
     files_["oci-layout"] = "{\"imageLayoutVersion\":\"1.0.0\"}";
@@ -48,9 +51,11 @@ class OciTest : public ::testing::Test {
       names += (names.empty() ? "\"" : ",\"") + name + "\"";
       diff_ids += (diff_ids.empty() ? "\"sha256:" : ",\"sha256:") + digest(layer) + "\"";
     }
-    const std::string config = "{\"os\":\"linux\",\"architecture\":\"amd64\",\"rootfs\":{\"diff_ids\":[" + diff_ids + "]}}";
+    const std::string config =
+        "{\"os\":\"linux\",\"architecture\":\"amd64\",\"rootfs\":{\"diff_ids\":[" + diff_ids + "]}}";
     files_[digest(config) + ".json"] = config;
-    files_["manifest.json"] = "[{\"Config\":\"" + digest(config) + ".json\",\"RepoTags\":[\"a:1\"],\"Layers\":[" + names + "]}]";
+    files_["manifest.json"] =
+        "[{\"Config\":\"" + digest(config) + ".json\",\"RepoTags\":[\"a:1\"],\"Layers\":[" + names + "]}]";
   }
   std::string folder() {
     for (const auto& [name, contents] : files_) folder_.write("layout/" + name, contents);

@@ -65,9 +65,9 @@ Result<std::string> mirror_of(std::string_view label) {
 // Our own settings on top of the machine's (whose proxies stay): a private state, no hooks of other tools.
 std::string apt_settings(const std::string& folder) {
   std::string out;
-  for (const char* hook : {"APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success",
-                           "DPkg::Pre-Invoke", "DPkg::Post-Invoke", "DPkg::Pre-Install-Pkgs", "APT::Architectures",
-                           "APT::Default-Release"}) {
+  for (const char* hook :
+       {"APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success", "DPkg::Pre-Invoke",
+        "DPkg::Post-Invoke", "DPkg::Pre-Install-Pkgs", "APT::Architectures", "APT::Default-Release"}) {
     out += "#clear " + std::string(hook) + ";\n";
   }
   const auto set = [&out](std::string_view key, std::string_view value) {
@@ -132,7 +132,15 @@ std::string megabytes(std::uint64_t bytes) {
 
 Result<std::string> hash_file(const std::string& path) {
   GATEWAY_ASSIGN(const MappedFile file, MappedFile::open(path));
-  return to_hex(crypto::sha256(file.view()));
+  constexpr std::size_t kChunk = 4UZ * 1024 * 1024;
+  crypto::Hasher hasher(crypto::HashAlgorithm::kSha256);
+  for (ByteView rest = file.view(); !rest.empty();) {
+    const ByteView chunk = rest.first(std::min(rest.size(), kChunk));
+    hasher.update(chunk);
+    file.release(chunk);
+    rest = rest.subspan(chunk.size());
+  }
+  return to_hex(hasher.finish());
 }
 
 Result<std::string> PackageCache::default_folder() {
@@ -147,11 +155,19 @@ Result<std::string> PackageCache::default_folder() {
               "set GATEWAY_CACHE to a folder");
 }
 
-Result<PackageCache> PackageCache::open(const std::string& folder, Progress progress) {
+PackageCache::PackageCache(const std::string& folder, Progress progress) : progress_(std::move(progress)) {
   std::error_code ignored;
-  const std::string absolute = fs::absolute(folder, ignored).string();
-  GATEWAY_TRY(make_folders(absolute + "/debs"));
-  return PackageCache(absolute, std::move(progress));
+  if (!folder.empty()) folder_ = fs::absolute(folder, ignored).string();
+}
+
+// Only what fetches makes folders: an image without packages leaves no trace.
+Status PackageCache::prepare() const {
+  if (folder_.empty()) {
+    GATEWAY_TRY(default_folder());
+    return fail(ErrorCode::kInvalidArgument, "image.packages.cache", "no folder was named for downloads",
+                "set GATEWAY_CACHE to a folder");
+  }
+  return make_folders(folder_ + "/debs");
 }
 
 std::string PackageCache::path_of(const LockedPackage& package) const {
@@ -166,6 +182,7 @@ std::vector<std::string> PackageCache::AptState::command(std::string program, st
 
 // A folder of apt's for one suite, brought up to date; locked against other builds until it goes out of scope.
 Result<PackageCache::AptState> PackageCache::apt_state(const std::string& suite) {
+  GATEWAY_TRY(prepare());
   GATEWAY_ASSIGN(const std::string mirror, mirror_of(suite.ends_with("-security") ? "Debian-Security" : "Debian"));
   AptState out;
   out.folder = folder_ + "/apt/" + suite;
@@ -211,8 +228,8 @@ Result<std::vector<LockedPackage>> PackageCache::resolve(const std::string& suit
 Result<LockedPackage> PackageCache::resolve_kernel() {
   GATEWAY_ASSIGN(const AptState apt, apt_state(kKernelSuite));
   GATEWAY_ASSIGN(const std::string found,
-                 run_program(apt.command("apt-cache", {"search", "--names-only",
-                                                       "^linux-image-6\\.12\\.[0-9]+\\+deb12-cloud-amd64$"})));
+                 run_program(apt.command(
+                     "apt-cache", {"search", "--names-only", "^linux-image-6\\.12\\.[0-9]+\\+deb12-cloud-amd64$"})));
   std::string newest;
   for (const std::string& line : lines_of(found)) {
     const std::string name = line.substr(0, line.find(' '));
@@ -222,7 +239,8 @@ Result<LockedPackage> PackageCache::resolve_kernel() {
     return fail(ErrorCode::kUnavailable, "image.packages.none", "Debian's mirror has no 6.12 cloud kernel",
                 "name a kernel file in the spec: [image] kernel = \"FILE\", modules = [\"…\"]");
   }
-  GATEWAY_ASSIGN(const std::string uris, run_program(apt.command("apt-get", {"-qq", "--print-uris", "download", newest})));
+  GATEWAY_ASSIGN(const std::string uris,
+                 run_program(apt.command("apt-get", {"-qq", "--print-uris", "download", newest})));
   const std::vector<std::string> lines = lines_of(uris);
   return parse_uri_line(lines.empty() ? std::string() : lines.back());
 }
@@ -255,7 +273,8 @@ Status PackageCache::check_available(const AptState& apt, const std::vector<Lock
             (versions.empty() ? " (it has none)" : " (it has " + *versions.rbegin() + ")");
   }
   if (gone.empty()) return {};
-  return fail(ErrorCode::kUnavailable, "image.lock.version_gone", "Debian's mirror no longer has what the lock pins: " + gone,
+  return fail(ErrorCode::kUnavailable, "image.lock.version_gone",
+              "Debian's mirror no longer has what the lock pins: " + gone,
               "build with --update-lock to resolve anew; the measurements change with the packages");
 }
 
@@ -270,8 +289,8 @@ Status PackageCache::take_downloads(const std::string& downloads, const std::vec
     const auto found = by_hash.find(package.sha256);
     if (found == by_hash.end()) {
       return fail(ErrorCode::kNotAuthentic, "image.lock.package_hash",
-                  package.name + " " + package.version + " from the mirror is not the package that the lock pins (SHA-256 " +
-                      package.sha256 + ")",
+                  package.name + " " + package.version +
+                      " from the mirror is not the package that the lock pins (SHA-256 " + package.sha256 + ")",
                   "do not trust this mirror before you know why; if the lock is wrong, build with --update-lock");
     }
     fs::rename(found->second, path_of(package), error);
@@ -281,6 +300,7 @@ Status PackageCache::take_downloads(const std::string& downloads, const std::vec
 }
 
 Status PackageCache::fetch(const std::string& suite, const std::vector<LockedPackage>& packages) {
+  GATEWAY_TRY(prepare());
   std::vector<LockedPackage> missing;
   std::uint64_t bytes = 0;
   for (const LockedPackage& package : packages) {
@@ -292,8 +312,8 @@ Status PackageCache::fetch(const std::string& suite, const std::vector<LockedPac
   if (missing.empty()) return {};
   GATEWAY_ASSIGN(const AptState apt, apt_state(suite));
   GATEWAY_TRY(check_available(apt, missing));
-  progress_("downloading " + std::to_string(missing.size()) + (missing.size() == 1 ? " package of " : " packages of ") + suite +
-            ", " + megabytes(bytes));
+  progress_("downloading " + std::to_string(missing.size()) + (missing.size() == 1 ? " package of " : " packages of ") +
+            suite + ", " + megabytes(bytes));
   const std::string downloads = apt.folder + "/downloads";
   std::error_code ignored;
   for (const auto& stale : fs::directory_iterator(downloads, ignored)) fs::remove(stale.path(), ignored);

@@ -23,8 +23,8 @@ using Progress = std::function<void(std::string_view)>;
 
 class PackageCache {
  public:
-  // The folder is made when it is missing.
-  static Result<PackageCache> open(const std::string& folder, Progress progress);
+  // The folder is made when something is fetched into it; empty: fetching is refused.
+  PackageCache(const std::string& folder, Progress progress);
   // $GATEWAY_CACHE, $XDG_CACHE_HOME/gateway or ~/.cache/gateway.
   static Result<std::string> default_folder();
 
@@ -39,12 +39,12 @@ class PackageCache {
   std::string path_of(const LockedPackage& package) const;
 
  private:
-  PackageCache(std::string folder, Progress progress) : folder_(std::move(folder)), progress_(std::move(progress)) {}
   struct AptState {
     std::string folder;
     Descriptor lock;
     std::vector<std::string> command(std::string program, std::vector<std::string> rest) const;
   };
+  Status prepare() const;
   Result<AptState> apt_state(const std::string& suite);
   Status check_available(const AptState& apt, const std::vector<LockedPackage>& missing) const;
   Status take_downloads(const std::string& downloads, const std::vector<LockedPackage>& missing) const;

@@ -38,8 +38,8 @@ esac
 std::string xz(const std::string& text) {
   std::string out(text.size() + 1000, '\0');
   std::size_t size = 0;
-  ::lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, nullptr, reinterpret_cast<const std::uint8_t*>(text.data()), text.size(),
-                            reinterpret_cast<std::uint8_t*>(out.data()), &size, out.size());
+  ::lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, nullptr, reinterpret_cast<const std::uint8_t*>(text.data()),
+                            text.size(), reinterpret_cast<std::uint8_t*>(out.data()), &size, out.size());
   out.resize(size);
   return out;
 }
@@ -50,14 +50,19 @@ class PackagesTest : public ::testing::Test {
     if (!run_program({"dpkg-deb", "--version"})) GTEST_SKIP() << "SKIPPED: dpkg-deb is not installed";
     script("apt-get", kAptGet);
     script("apt-cache", kAptCache);
-    folder_.write("mirror/targets", "Debian|http://mirror.invalid/debian/\nDebian-Security|http://mirror.invalid/security/\n");
+    folder_.write("mirror/targets",
+                  "Debian|http://mirror.invalid/debian/\nDebian-Security|http://mirror.invalid/security/\n");
     old_path_ = std::getenv("PATH");
     ::setenv("PATH", ((folder_ / "bin") + ":" + old_path_).c_str(), 1);
     ::setenv("FAKE_MIRROR", (folder_ / "mirror").c_str(), 1);
-    base_ = package("base-files", "14", {{"usr/lib/os-release", "NAME=x\n"}, {"usr/share/doc/base-files/copyright", "free"}});
+    base_ = package("base-files", "14",
+                    {{"usr/lib/os-release", "NAME=x\n"}, {"usr/share/doc/base-files/copyright", "free"}});
     fs::create_directory_symlink("usr/bin", folder_ / "base-files/bin");
     base_ = pack("base-files", "14");
-    app_ = package("app", "1:2.0-1", {{"usr/bin/app", "#!/bin/sh\n"}, {"usr/share/man/man1/app.1", "manual"}, {"usr/share/doc/app/README", "words"}});
+    app_ = package("app", "1:2.0-1",
+                   {{"usr/bin/app", "#!/bin/sh\n"},
+                    {"usr/share/man/man1/app.1", "manual"},
+                    {"usr/share/doc/app/README", "words"}});
     publish();
   }
   void TearDown() override {
@@ -73,7 +78,8 @@ class PackagesTest : public ::testing::Test {
     EXPECT_TRUE(run_program({"dpkg-deb", "-Zgzip", "--root-owner-group", "--build", folder_ / name, file}));
     return {name, version, "amd64", *hash_file(file), fs::file_size(file)};
   }
-  LockedPackage package(const std::string& name, const std::string& version, const std::map<std::string, std::string>& files) {
+  LockedPackage package(const std::string& name, const std::string& version,
+                        const std::map<std::string, std::string>& files) {
     for (const auto& [path, contents] : files) folder_.write(name + "/" + path, contents);
     folder_.write(name + "/DEBIAN/control", "Package: " + name + "\nVersion: " + version +
                                                 "\nArchitecture: amd64\nMaintainer: a <a@b.invalid>\nDescription: x\n");
@@ -82,18 +88,23 @@ class PackagesTest : public ::testing::Test {
   static std::string uri(const LockedPackage& package) {
     std::string version = package.version;
     if (const std::size_t colon = version.find(':'); colon != std::string::npos) version.replace(colon, 1, "%3a");
-    return "'http://mirror.invalid/x.deb' " + package.name + "_" + version + "_amd64.deb " + std::to_string(package.size) + " SHA256:" + package.sha256 + "\n";
+    return "'http://mirror.invalid/x.deb' " + package.name + "_" + version + "_amd64.deb " +
+           std::to_string(package.size) + " SHA256:" + package.sha256 + "\n";
   }
   void publish() {
     folder_.write("mirror/uris-forky", uri(app_) + uri(base_));
-    folder_.write("mirror/madison", " app | " + app_.version + " | http://mirror.invalid forky/main amd64 Packages\n base-files | 14 | x\n");
+    folder_.write("mirror/madison", " app | " + app_.version +
+                                        " | http://mirror.invalid forky/main amd64 Packages\n base-files | 14 | x\n");
   }
-  Result<PackageCache> cache() { return PackageCache::open(folder_ / "cache", [](std::string_view) {}); }
+  PackageCache cache() {
+    return {folder_ / "cache", [](std::string_view) {}};
+  }
   Result<BuildReport> build(LockUse use = LockUse::kPinned) {
     folder_.write("runtime", "runtime");
-    folder_.write("image.toml",
-                  "[image]\nname = \"a\"\nkernel = \"none\"\n[rootfs]\npackages = [\"app\"]\n[workload]\nargv = [\"/bin/app\"]\n"
-                  "[ingress]\nport = 8080\npaths = [\"/*\"]\n");
+    folder_.write(
+        "image.toml",
+        "[image]\nname = \"a\"\nkernel = \"none\"\n[rootfs]\npackages = [\"app\"]\n[workload]\nargv = [\"/bin/app\"]\n"
+        "[ingress]\nport = 8080\npaths = [\"/*\"]\n");
     said_.clear();
     return build_image({.spec_path = folder_ / "image.toml",
                         .output_path = folder_ / "out.eif",
@@ -158,7 +169,8 @@ TEST_F(PackagesTest, NamesAVersionThatTheMirrorNoLongerHas) {
   EXPECT_THAT(refused.error().remedy(), ::testing::HasSubstr("--update-lock"));
   const auto updated = build(LockUse::kUpdateAll);
   ASSERT_OK(updated);
-  EXPECT_THAT(said_, ::testing::AllOf(::testing::HasSubstr("NOTICE: resolved anew"), ::testing::HasSubstr("changed: app 1:2.0-1 → 2:3.0-1")));
+  EXPECT_THAT(said_, ::testing::AllOf(::testing::HasSubstr("NOTICE: resolved anew"),
+                                      ::testing::HasSubstr("changed: app 1:2.0-1 → 2:3.0-1")));
   ASSERT_OK(build());
 }
 
@@ -196,24 +208,29 @@ TEST_F(PackagesTest, RefusesALockForOtherPackages) {
 }
 
 TEST_F(PackagesTest, ChoosesTheNewestKernelByNumber) {
-  folder_.write("mirror/search", "linux-image-6.12.9+deb12-cloud-amd64 - x\nlinux-image-6.12.117+deb12-cloud-amd64 - x\nlinux-image-6.12.20+deb12-cloud-amd64 - x\n");
+  folder_.write("mirror/search",
+                "linux-image-6.12.9+deb12-cloud-amd64 - x\nlinux-image-6.12.117+deb12-cloud-amd64 - "
+                "x\nlinux-image-6.12.20+deb12-cloud-amd64 - x\n");
   LockedPackage kernel{"linux-image-6.12.117+deb12-cloud-amd64", "6.12.117-1", "amd64", std::string(64, 'a'), 5};
   folder_.write("mirror/uris-bookworm-security", uri(kernel));
   auto packages = cache();
-  ASSERT_OK(packages);
-  const auto found = packages->resolve_kernel();
+  const auto found = packages.resolve_kernel();
   ASSERT_OK(found);
   EXPECT_EQ(found->name, kernel.name);
   folder_.write("mirror/search", "");
-  EXPECT_REFUSED(packages->resolve_kernel(), "image.packages.none");
+  EXPECT_REFUSED(packages.resolve_kernel(), "image.packages.none");
 }
 
 TEST_F(PackagesTest, TakesKernelAndModulesOutOfTheirPackage) {
-  std::string elf("\x7f" "ELF", 4);
+  std::string elf(
+      "\x7f"
+      "ELF",
+      4);
   elf.append(100, 'm');
   const std::string modules = "lib/modules/6.12.1/kernel/drivers/";
   std::map<std::string, std::string> files{{"boot/vmlinuz-6.12.1", "bzImage"}, {modules + "other.ko.xz", xz(elf)}};
-  for (const char* name : {"virtio_mmio", "vsock", "vmw_vsock_virtio_transport_common", "vmw_vsock_virtio_transport", "nsm"}) {
+  for (const char* name :
+       {"virtio_mmio", "vsock", "vmw_vsock_virtio_transport_common", "vmw_vsock_virtio_transport", "nsm"}) {
     files[modules + name + ".ko.xz"] = xz(elf + name);
   }
   package("linux-image", "6.12.1", files);

@@ -130,8 +130,7 @@ Result<std::string> run_program(const std::vector<std::string>& arguments, const
 
 Result<std::unique_ptr<ProgramSource>> ProgramSource::start(const std::vector<std::string>& arguments) {
   GATEWAY_ASSIGN(Started started, image::start(arguments, {}, Complaints::kPass));
-  return std::unique_ptr<ProgramSource>(
-      new ProgramSource(started.child, std::move(started.output), arguments[0]));
+  return std::unique_ptr<ProgramSource>(new ProgramSource(started.child, std::move(started.output), arguments[0]));
 }
 
 ProgramSource::~ProgramSource() {

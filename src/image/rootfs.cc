@@ -70,7 +70,8 @@ Result<std::string> RootFilesystem::resolve(std::string_view name, bool follow_l
       continue;
     }
     if (++links > kMaxLinks) {
-      return fail(ErrorCode::kMalformed, "image.rootfs.link_loop", "symbolic links of the root file system run in a circle");
+      return fail(ErrorCode::kMalformed, "image.rootfs.link_loop",
+                  "symbolic links of the root file system run in a circle");
     }
     if (node->second.target.starts_with('/')) at.clear();
     push_segments_front(segments, node->second.target);
@@ -224,7 +225,8 @@ Status RootFilesystem::add_file(std::string_view name, const std::string& path, 
   ++layer_;
   const auto normal = normalised_name(name.starts_with('/') ? name.substr(1) : name);
   if (!normal || normal->empty()) {
-    return fail(ErrorCode::kInvalidArgument, "image.rootfs.kind", "a file's place in the image must be a plain absolute path");
+    return fail(ErrorCode::kInvalidArgument, "image.rootfs.kind",
+                "a file's place in the image must be a plain absolute path");
   }
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat status{};
@@ -259,12 +261,14 @@ Status RootFilesystem::ensure_folder(std::string_view name) {
   return put(std::string(name), Node{}, FolderOverLink::kKeepLink);
 }
 
-Status RootFilesystem::add_host_entry(int folder, const std::string& name, const std::string& host_path, unsigned depth) {
+Status RootFilesystem::add_host_entry(int folder, const std::string& name, const std::string& host_path,
+                                      unsigned depth) {
   const std::string base(base_of(name));
   struct stat status{};
   if (::fstatat(folder, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return cannot_read(host_path, errno);
   if (!normalised_name(name)) {
-    return fail(ErrorCode::kInvalidArgument, "image.rootfs.kind", "a name below " + host_path + " has bytes that do not belong");
+    return fail(ErrorCode::kInvalidArgument, "image.rootfs.kind",
+                "a name below " + host_path + " has bytes that do not belong");
   }
   if (S_ISDIR(status.st_mode)) {
     GATEWAY_TRY(put(name, Node{}, FolderOverLink::kReplace));
@@ -288,11 +292,13 @@ Status RootFilesystem::add_host_entry(int folder, const std::string& name, const
   }
   const Descriptor file(::openat(folder, base.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) return cannot_read(host_path, errno);
-  GATEWAY_ASSIGN(Node node, spool_descriptor(file.get(), (status.st_mode & 0111U) != 0 ? FileMode::kExecutable : FileMode::kPlain));
+  GATEWAY_ASSIGN(Node node, spool_descriptor(file.get(),
+                                             (status.st_mode & 0111U) != 0 ? FileMode::kExecutable : FileMode::kPlain));
   return put(name, std::move(node), FolderOverLink::kReplace);
 }
 
-Status RootFilesystem::add_host_folder(int folder, const std::string& prefix, const std::string& host_path, unsigned depth) {
+Status RootFilesystem::add_host_folder(int folder, const std::string& prefix, const std::string& host_path,
+                                       unsigned depth) {
   if (depth > kMaxDepth) {
     return fail(ErrorCode::kLimitExceeded, "image.rootfs.entries", host_path + " is nested deeper than 128 folders");
   }
@@ -353,7 +359,8 @@ Status RootFilesystem::write(CpioWriter& to, std::string_view prefix) const {
     }
     GATEWAY_TRY(to.begin_file(full, node.executable ? 0755 : 0644, node.size));
     for (std::uint64_t done = 0; done < node.size;) {
-      const auto chunk = std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, node.size - done)));
+      const auto chunk =
+          std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, node.size - done)));
       GATEWAY_TRY(spool_.read(node.offset + done, chunk));
       GATEWAY_TRY(to.write(chunk));
       done += chunk.size();

@@ -49,7 +49,9 @@ class RootfsTest : public ::testing::Test {
       if (e.type == FileType::kSymlink) out[e.name] = "l " + *reader.link_target();
       if (e.type == FileType::kRegular) {
         Bytes contents(static_cast<std::size_t>(e.size));
-        if (e.size > 0) { EXPECT_TRUE(reader.read(contents)); }
+        if (e.size > 0) {
+          EXPECT_TRUE(reader.read(contents));
+        }
         out[e.name] = (e.permissions == 0755 ? "x " : "f ") + std::string(as_text(contents));
       }
     }
@@ -59,12 +61,20 @@ class RootfsTest : public ::testing::Test {
 };
 
 TEST_F(RootfsTest, FollowsLinksInsideTheTreeOnly) {
-  ASSERT_OK(add(tar_entry("usr/lib/", '5') + tar_entry("lib", '2', {}, "usr/lib") + tar_entry("abs", '2', {}, "/usr/lib") +
-                    tar_entry("up", '2', {}, "../../../../usr") + tar_entry("lib/a", '0', "1") + tar_entry("abs/b", '0', "2") +
-                    tar_entry("up/c", '0', "3") + tar_end(),
+  ASSERT_OK(add(tar_entry("usr/lib/", '5') + tar_entry("lib", '2', {}, "usr/lib") +
+                    tar_entry("abs", '2', {}, "/usr/lib") + tar_entry("up", '2', {}, "../../../../usr") +
+                    tar_entry("lib/a", '0', "1") + tar_entry("abs/b", '0', "2") + tar_entry("up/c", '0', "3") +
+                    tar_end(),
                 package()));
-  EXPECT_EQ(listing(), (Listing{{"r", "d"}, {"r/abs", "l /usr/lib"}, {"r/lib", "l usr/lib"}, {"r/up", "l ../../../../usr"}, {"r/usr", "d"},
-                                {"r/usr/c", "f 3"}, {"r/usr/lib", "d"}, {"r/usr/lib/a", "f 1"}, {"r/usr/lib/b", "f 2"}}));
+  EXPECT_EQ(listing(), (Listing{{"r", "d"},
+                                {"r/abs", "l /usr/lib"},
+                                {"r/lib", "l usr/lib"},
+                                {"r/up", "l ../../../../usr"},
+                                {"r/usr", "d"},
+                                {"r/usr/c", "f 3"},
+                                {"r/usr/lib", "d"},
+                                {"r/usr/lib/a", "f 1"},
+                                {"r/usr/lib/b", "f 2"}}));
   EXPECT_TRUE(tree_->has_file("/lib/a"));
   EXPECT_FALSE(tree_->has_file("/lib"));
   EXPECT_FALSE(tree_->has_file("/nowhere"));
@@ -81,7 +91,8 @@ TEST_F(RootfsTest, PackagesFolderLeavesALinkAloneAndALayersReplacesIt) {
 }
 
 TEST_F(RootfsTest, NormalisesModesAndDropsDevices) {
-  ASSERT_OK(add(tar_entry("a", '0', "1", {}, 04755) + tar_entry("b", '0', "2", {}, 0600) + tar_entry("dev/null", '3') + tar_entry("f", '6') + tar_end(),
+  ASSERT_OK(add(tar_entry("a", '0', "1", {}, 04755) + tar_entry("b", '0', "2", {}, 0600) + tar_entry("dev/null", '3') +
+                    tar_entry("f", '6') + tar_end(),
                 package()));
   EXPECT_EQ(listing(), (Listing{{"r", "d"}, {"r/a", "x 1"}, {"r/b", "f 2"}}));
 }
@@ -93,17 +104,22 @@ TEST_F(RootfsTest, MakesHardLinksFilesOfTheirOwn) {
 }
 
 TEST_F(RootfsTest, RefusesLinksInACircleAndFilesBelowFiles) {
-  EXPECT_REFUSED(add(tar_entry("a", '2', {}, "b") + tar_entry("b", '2', {}, "a") + tar_entry("a/x", '0', "1") + tar_end(), package()),
-                 "image.rootfs.link_loop");
-  EXPECT_REFUSED(add(tar_entry("f", '0', "1") + tar_entry("f/x", '0', "1") + tar_end(), package()), "image.rootfs.conflict");
+  EXPECT_REFUSED(
+      add(tar_entry("a", '2', {}, "b") + tar_entry("b", '2', {}, "a") + tar_entry("a/x", '0', "1") + tar_end(),
+          package()),
+      "image.rootfs.link_loop");
+  EXPECT_REFUSED(add(tar_entry("f", '0', "1") + tar_entry("f/x", '0', "1") + tar_end(), package()),
+                 "image.rootfs.conflict");
   EXPECT_REFUSED(add(tar_entry("d/", '5') + tar_entry("d", '0', "1") + tar_end(), package()), "image.rootfs.conflict");
 }
 
 TEST_F(RootfsTest, AppliesWhiteoutsToLowerLayersOnly) {
-  ASSERT_OK(add(tar_entry("d/", '5') + tar_entry("d/old", '0', "1") + tar_entry("d/gone", '0', "1") + tar_entry("e/", '5') +
-                    tar_entry("e/old", '0', "1") + tar_entry("whole/", '5') + tar_entry("whole/x", '0', "1") + tar_end(),
+  ASSERT_OK(add(tar_entry("d/", '5') + tar_entry("d/old", '0', "1") + tar_entry("d/gone", '0', "1") +
+                    tar_entry("e/", '5') + tar_entry("e/old", '0', "1") + tar_entry("whole/", '5') +
+                    tar_entry("whole/x", '0', "1") + tar_end(),
                 layer()));
-  ASSERT_OK(add(tar_entry("d/.wh.gone", '0') + tar_entry("e/new", '0', "2") + tar_entry("e/.wh..wh..opq", '0') + tar_entry(".wh.whole", '0') + tar_end(),
+  ASSERT_OK(add(tar_entry("d/.wh.gone", '0') + tar_entry("e/new", '0', "2") + tar_entry("e/.wh..wh..opq", '0') +
+                    tar_entry(".wh.whole", '0') + tar_end(),
                 layer()));
   EXPECT_EQ(listing(), (Listing{{"r", "d"}, {"r/d", "d"}, {"r/d/old", "f 1"}, {"r/e", "d"}, {"r/e/new", "f 2"}}));
   EXPECT_REFUSED(add(tar_entry(".wh.", '0') + tar_end(), layer()), "image.rootfs.whiteout");
@@ -116,7 +132,12 @@ TEST_F(RootfsTest, TakesAFolderOfTheHostWithItsLinksUnfollowed) {
   folder_.write("host/etc/conf", "c");
   std::filesystem::create_symlink("/etc/passwd", folder_ / "host/link");
   ASSERT_OK(tree_->add_folder(folder_ / "host"));
-  EXPECT_EQ(listing(), (Listing{{"r", "d"}, {"r/bin", "d"}, {"r/bin/tool", "x #!"}, {"r/etc", "d"}, {"r/etc/conf", "f c"}, {"r/link", "l /etc/passwd"}}));
+  EXPECT_EQ(listing(), (Listing{{"r", "d"},
+                                {"r/bin", "d"},
+                                {"r/bin/tool", "x #!"},
+                                {"r/etc", "d"},
+                                {"r/etc/conf", "f c"},
+                                {"r/link", "l /etc/passwd"}}));
   EXPECT_REFUSED(tree_->add_folder(folder_ / "none"), "image.file.missing");
 }
 

@@ -58,8 +58,7 @@ Result<Parts> read_section(ByteView section) {
   GATEWAY_ASSIGN(const auto count, reader.array());
   if (count != 1) {
     return fail(ErrorCode::kUnsupported, "image.signature.count",
-                "the signature section holds another number of signatures than one",
-                "sign the image once, over PCR0");
+                "the signature section holds another number of signatures than one", "sign the image once, over PCR0");
   }
   Parts out;
   GATEWAY_TRY(expect_pairs(reader, 2));
@@ -103,13 +102,14 @@ Result<ImageSignature> verify_signature(ByteView section, const Pcr& pcr0) {
   auto message = crypto::parse_cose_sign1(parts.message, kMessageLimits);
   if (!message) return structure("the signed message: " + message.error().message());
   if (message->algorithm != crypto::CoseAlgorithm::kEs384) {
-    return fail(ErrorCode::kUnsupported, "image.signature.algorithm", "the image is signed with another algorithm than ES384",
-                "sign it with a P-384 key");
+    return fail(ErrorCode::kUnsupported, "image.signature.algorithm",
+                "the image is signed with another algorithm than ES384", "sign it with a P-384 key");
   }
   GATEWAY_TRY(crypto::verify_cose_sign1(*message, certificate.public_key()));
   GATEWAY_ASSIGN(const Bytes value, as_structure(read_register(message->payload)));
   if (!equal(value, pcr0)) {
-    return fail(ErrorCode::kMalformed, "image.signature.pcr0", "the signature is genuine but for another PCR0 than this image's",
+    return fail(ErrorCode::kMalformed, "image.signature.pcr0",
+                "the signature is genuine but for another PCR0 than this image's",
                 "the image was changed after it was signed; sign it again");
   }
   return ImageSignature{.certificate_der = certificate.der(),

@@ -166,7 +166,9 @@ Status read_rest(TomlTable& root, Description& out) {
     GATEWAY_TRY(slots->finish());
   }
   GATEWAY_ASSIGN(auto limits, root.optional_table("limits"));
-  if (limits) { GATEWAY_ASSIGN(out.limits, read_limits(*std::move(limits))); }
+  if (limits) {
+    GATEWAY_ASSIGN(out.limits, read_limits(*std::move(limits)));
+  }
   GATEWAY_ASSIGN(auto resources, root.optional_table("resources"));
   if (resources) {
     GATEWAY_TRY(read_size(*resources, "memory", out.resources.memory));
@@ -198,7 +200,8 @@ Result<KernelChoice> SpecReader::kernel(TomlTable& image, bool raw) const {
   GATEWAY_ASSIGN(const auto written, image.optional_text("kernel"));
   GATEWAY_ASSIGN(std::vector<SpecPath> modules, paths(image, "modules"));
   if (raw && !written) {
-    return image.bad_value("kernel", "is missing", "name a kernel file, or say kernel = \"none\" for an image for platform local alone");
+    return image.bad_value("kernel", "is missing",
+                           "name a kernel file, or say kernel = \"none\" for an image for platform local alone");
   }
   if (written && written->empty()) return image.bad_value("kernel", "is empty");
   if (written && *written != "none" && *written != "debian") {
@@ -207,7 +210,8 @@ Result<KernelChoice> SpecReader::kernel(TomlTable& image, bool raw) const {
   }
   if (!modules.empty()) return image.bad_value("modules", "go with a kernel file only; Debian's kernel brings its own");
   if (written == "none") return KernelNone{};
-  if (raw) return image.bad_value("kernel", "Debian's kernel does not go with ramdisks of your own", "name the kernel's file");
+  if (raw)
+    return image.bad_value("kernel", "Debian's kernel does not go with ramdisks of your own", "name the kernel's file");
   return KernelPackage{};
 }
 
@@ -239,7 +243,8 @@ Result<RootfsSpec> SpecReader::rootfs(TomlTable& root) const {
   out.lock = default_lock();
   GATEWAY_ASSIGN(auto table, root.optional_table("rootfs"));
   if (!table) {
-    return fail(ErrorCode::kInvalidArgument, "image.spec.rootfs", path_ + ": there is neither [rootfs] nor image.ramdisks",
+    return fail(ErrorCode::kInvalidArgument, "image.spec.rootfs",
+                path_ + ": there is neither [rootfs] nor image.ramdisks",
                 "say what the image holds: [rootfs] with packages, oci, folder or files; or [image] ramdisks = […]");
   }
   GATEWAY_ASSIGN(const auto packages, table->optional_texts("packages"));
@@ -250,9 +255,10 @@ Result<RootfsSpec> SpecReader::rootfs(TomlTable& root) const {
   GATEWAY_ASSIGN(out.files, files(*table));
   GATEWAY_TRY(table->finish());
   if (int{packages.has_value()} + int{oci.has_value()} + int{folder.has_value()} > 1) {
-    return fail(ErrorCode::kInvalidArgument, "image.spec.rootfs",
-                path_ + ":" + std::to_string(table->line()) + ": [rootfs] has more than one of packages, oci and folder",
-                "keep one of them; files may be added to each");
+    return fail(
+        ErrorCode::kInvalidArgument, "image.spec.rootfs",
+        path_ + ":" + std::to_string(table->line()) + ": [rootfs] has more than one of packages, oci and folder",
+        "keep one of them; files may be added to each");
   }
   if (suite && !packages) return table->bad_value("suite", "goes with packages only");
   if (packages) {
@@ -262,7 +268,8 @@ Result<RootfsSpec> SpecReader::rootfs(TomlTable& root) const {
              text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789+-.") == std::string_view::npos;
     };
     if (source.packages.empty()) return table->bad_value("packages", "is empty");
-    if (!std::ranges::all_of(source.packages, word)) return table->bad_value("packages", "has something in it that is no package name");
+    if (!std::ranges::all_of(source.packages, word))
+      return table->bad_value("packages", "has something in it that is no package name");
     if (!word(source.suite)) return table->bad_value("suite", "is no name of a suite");
     std::ranges::sort(source.packages);
     out.source = std::move(source);
@@ -304,7 +311,8 @@ Result<Spec> SpecReader::read(TomlTable& root) {
   out.version = version.value_or("");
   GATEWAY_ASSIGN(out.kernel, kernel(image, raw));
   GATEWAY_ASSIGN(const auto cmdline, image.optional_text("cmdline"));
-  if (raw && !cmdline) return image.bad_value("cmdline", "is missing", "write the kernel's command line, \"\" for none");
+  if (raw && !cmdline)
+    return image.bad_value("cmdline", "is missing", "write the kernel's command line, \"\" for none");
   out.cmdline = cmdline.value_or(std::string(kDefaultCmdline));
   if (out.cmdline.size() > 2047 || !std::ranges::all_of(out.cmdline, [](char c) { return c >= 0x20 && c < 0x7f; })) {
     return image.bad_value("cmdline", "must be at most 2,047 printable ASCII characters on one line");

@@ -68,8 +68,9 @@ TEST(Spec, ReadsTheFullForm) {
 }
 
 TEST(Spec, ReadsRawParts) {
-  const auto spec = parsed("[image]\nname = \"sample\"\nkernel = \"bzImage\"\ncmdline = \"reboot=t panic=-1\"\n"
-                           "ramdisks = [\"first.cpio.gz\", \"/abs/second.cpio.gz\"]\n");
+  const auto spec = parsed(
+      "[image]\nname = \"sample\"\nkernel = \"bzImage\"\ncmdline = \"reboot=t panic=-1\"\n"
+      "ramdisks = [\"first.cpio.gz\", \"/abs/second.cpio.gz\"]\n");
   ASSERT_OK(spec);
   EXPECT_EQ(std::get<KernelFile>(spec->kernel).image.path, "dir/bzImage");
   EXPECT_EQ(std::get<RawParts>(spec->parts).ramdisks[0].path, "dir/first.cpio.gz");
@@ -97,7 +98,9 @@ TEST(Spec, NamesFileLineAndNearestKeyOfAnUnknownKey) {
   EXPECT_REFUSED(parsed(std::string(kFull) + "[slots]\nsurprise = 1\n"), "toml.unknown_key");
   EXPECT_REFUSED(parsed(std::string(kFull) + "[egress]\nsurprise = 1\n"), "toml.unknown_key");
   // The raw form knows nothing of the rest.
-  EXPECT_REFUSED(parsed("[image]\nname=\"a\"\nkernel=\"none\"\ncmdline=\"\"\nramdisks=[\"r\"]\n[workload]\nargv=[\"/a\"]\n"), "toml.unknown_key");
+  EXPECT_REFUSED(
+      parsed("[image]\nname=\"a\"\nkernel=\"none\"\ncmdline=\"\"\nramdisks=[\"r\"]\n[workload]\nargv=[\"/a\"]\n"),
+      "toml.unknown_key");
 }
 
 TEST(Spec, RefusesWhatMakesNoSense) {
@@ -119,7 +122,8 @@ TEST(Spec, RefusesWhatMakesNoSense) {
   EXPECT_REFUSED(parsed(edited("port = 8080", "port = 80")), "image.description.value");
   EXPECT_REFUSED(parsed(edited("kernel = \"none\"", "kernel = \"none\"\nmodules = [\"a\"]")), "toml.bad_value");
   EXPECT_REFUSED(parsed(edited("kernel = \"none\"", "kernel = \"none\"\ncmdline = \"a\\nb\"")), "toml.bad_value");
-  EXPECT_REFUSED(parsed("[image]\nname=\"a\"\n[workload]\nargv=[\"/a\"]\n[ingress]\nport=8080\npaths=[\"/*\"]\n"), "image.spec.rootfs");
+  EXPECT_REFUSED(parsed("[image]\nname=\"a\"\n[workload]\nargv=[\"/a\"]\n[ingress]\nport=8080\npaths=[\"/*\"]\n"),
+                 "image.spec.rootfs");
   EXPECT_REFUSED(parsed("[image]\nname=\"a\"\n[rootfs]\n"), "image.spec.rootfs");
   EXPECT_REFUSED(parsed("[image]\nname=\"a\"\ncmdline=\"\"\nramdisks=[\"r\"]\n"), "toml.bad_value");
   EXPECT_REFUSED(parsed("[image]\nname=\"a\"\nkernel=\"debian\"\ncmdline=\"\"\nramdisks=[\"r\"]\n"), "toml.bad_value");
@@ -144,7 +148,8 @@ Lock sound_lock() {
   lock.kernel_suite = "bookworm-security";
   lock.suite = "forky";
   lock.requested = {"llama.cpp-tools"};
-  lock.packages = {{"zlib1g", "1:1.3", "amd64", std::string(64, 'c'), 7}, {"base-files", "14", "amd64", std::string(64, 'd'), 8}};
+  lock.packages = {{"zlib1g", "1:1.3", "amd64", std::string(64, 'c'), 7},
+                   {"base-files", "14", "amd64", std::string(64, 'd'), 8}};
   lock.inputs = {{"odd \"name\"\n\\", std::string(64, 'e')}};
   return lock;
 }

@@ -13,7 +13,7 @@ namespace gateway::image {
 namespace {
 
 constexpr std::size_t kBuffer = 256UZ * 1024;
-constexpr int kMaxWindowLog = 27;                        // zstd: 128 MiB, what `zstd` itself unpacks without being asked
+constexpr int kMaxWindowLog = 27;  // zstd: 128 MiB, what `zstd` itself unpacks without being asked
 constexpr std::uint64_t kXzMemory = 128UZ * 1024 * 1024;  // xz -9 needs 65 MiB
 
 std::unexpected<Error> corrupt(std::string_view format) {

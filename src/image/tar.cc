@@ -103,9 +103,9 @@ Status TarReader::finish() {
 
 Result<std::string> TarReader::extended_contents(std::uint64_t size) {
   if (size > limits_.extended) {
-    return fail(ErrorCode::kLimitExceeded, "image.tar.extended_size",
-                "an extended header has " + std::to_string(size) + " bytes; the limit is " +
-                    std::to_string(limits_.extended));
+    return fail(
+        ErrorCode::kLimitExceeded, "image.tar.extended_size",
+        "an extended header has " + std::to_string(size) + " bytes; the limit is " + std::to_string(limits_.extended));
   }
   std::string text(static_cast<std::size_t>(size), '\0');
   GATEWAY_TRY(source_.read_exactly({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}, kTruncated));
@@ -115,7 +115,9 @@ Result<std::string> TarReader::extended_contents(std::uint64_t size) {
 
 // Records "LENGTH KEY=VALUE\n". `pending` is null for a global header, which may not rename or resize entries.
 Status TarReader::read_pax(std::string_view records, Pending* pending) {
-  const auto bad = [](std::string detail) { return malformed("image.tar.pax", "an extended header: " + std::move(detail)); };
+  const auto bad = [](std::string detail) {
+    return malformed("image.tar.pax", "an extended header: " + std::move(detail));
+  };
   while (!records.empty()) {
     std::size_t length = 0;
     const auto [end, error] = std::from_chars(records.data(), records.data() + records.size(), length);
@@ -171,13 +173,15 @@ Result<TarEntry> TarReader::make_entry(const Block& block, char type, std::uint6
     if (!target || target->empty()) return malformed("image.tar.name", "a hard link points outside of the archive");
     entry.link = *target;
   }
-  if (entry.type == TarType::kSymlink && (entry.link.empty() || entry.link.size() > 4095 || entry.link.find('\0') != std::string::npos)) {
+  if (entry.type == TarType::kSymlink &&
+      (entry.link.empty() || entry.link.size() > 4095 || entry.link.find('\0') != std::string::npos)) {
     return malformed("image.tar.name", "a symbolic link has an empty or overlong target");
   }
   const auto mode = number(block, 100, 8);
   if (!mode) return malformed("image.tar.header", "a mode is not a number");
   entry.permissions = static_cast<std::uint32_t>(*mode & 07777U);
-  if (entry.type != TarType::kFile) entry.size = 0;  // POSIX: links and folders have no contents whatever the field says
+  if (entry.type != TarType::kFile)
+    entry.size = 0;  // POSIX: links and folders have no contents whatever the field says
   return entry;
 }
 

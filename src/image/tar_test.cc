@@ -36,8 +36,9 @@ Result<std::vector<Read>> read_all(const std::string& archive, const TarLimits& 
 }
 
 TEST(Tar, ReadsFilesFoldersAndLinks) {
-  const auto read = read_all(tar_entry("./", '5') + tar_entry("./bin/", '5') + tar_entry("./bin/a", '0', std::string(1000, 'x')) +
-                             tar_entry("./bin/b", '2', {}, "/bin/a") + tar_entry("./bin/c", '1', {}, "./bin/a") + tar_end());
+  const auto read =
+      read_all(tar_entry("./", '5') + tar_entry("./bin/", '5') + tar_entry("./bin/a", '0', std::string(1000, 'x')) +
+               tar_entry("./bin/b", '2', {}, "/bin/a") + tar_entry("./bin/c", '1', {}, "./bin/a") + tar_end());
   ASSERT_OK(read);
   ASSERT_EQ(read->size(), 5);
   EXPECT_EQ((*read)[0].name, "");
@@ -50,11 +51,13 @@ TEST(Tar, ReadsFilesFoldersAndLinks) {
 
 TEST(Tar, ReadsLongNamesInBothDialects) {
   const std::string name = std::string(90, 'a') + "/" + std::string(90, 'b');
-  const auto pax = read_all(tar_entry("x", 'x', pax_record("mtime", "1.5") + pax_record("path", name)) + tar_entry("short", '0', "1") + tar_end());
+  const auto pax = read_all(tar_entry("x", 'x', pax_record("mtime", "1.5") + pax_record("path", name)) +
+                            tar_entry("short", '0', "1") + tar_end());
   ASSERT_OK(pax);
   EXPECT_EQ(pax->at(0).name, name);
   const auto gnu = read_all(tar_entry("././@LongLink", 'L', name + std::string(1, '\0')) +
-                            tar_entry("././@LongLink", 'K', "target" + std::string(1, '\0')) + tar_entry("short", '2', {}, "t") + tar_end());
+                            tar_entry("././@LongLink", 'K', "target" + std::string(1, '\0')) +
+                            tar_entry("short", '2', {}, "t") + tar_end());
   ASSERT_OK(gnu);
   EXPECT_EQ(gnu->at(0).name, name);
   EXPECT_EQ(gnu->at(0).link, "target");
@@ -81,7 +84,8 @@ TEST(Tar, RefusesNamesThatLeaveTheTree) {
   EXPECT_REFUSED(read_all(tar_entry("a", '1', {}, "../x") + tar_end()), "image.tar.name");
   EXPECT_REFUSED(read_all(tar_entry("a", '1', {}, "/etc/passwd") + tar_end()), "image.tar.name");
   EXPECT_REFUSED(read_all(tar_entry("a", '2') + tar_end()), "image.tar.name");
-  EXPECT_REFUSED(read_all(tar_entry("x", 'x', pax_record("path", "../../x")) + tar_entry("a", '0', "x") + tar_end()), "image.tar.name");
+  EXPECT_REFUSED(read_all(tar_entry("x", 'x', pax_record("path", "../../x")) + tar_entry("a", '0', "x") + tar_end()),
+                 "image.tar.name");
 }
 
 TEST(Tar, RefusesBrokenHeadersByName) {
@@ -90,13 +94,16 @@ TEST(Tar, RefusesBrokenHeadersByName) {
   EXPECT_REFUSED(read_all(spoiled + tar_end()), "image.tar.checksum");
   EXPECT_REFUSED(read_all(tar_entry("a", 'S', "x") + tar_end()), "image.tar.sparse");
   EXPECT_REFUSED(read_all(tar_entry("a", 'M', "x") + tar_end()), "image.tar.type");
-  const auto pax = [](const std::string& records) { return read_all(tar_entry("x", 'x', records) + tar_entry("a", '0', "x") + tar_end()); };
+  const auto pax = [](const std::string& records) {
+    return read_all(tar_entry("x", 'x', records) + tar_entry("a", '0', "x") + tar_end());
+  };
   EXPECT_REFUSED(pax("nonsense"), "image.tar.pax");
   EXPECT_REFUSED(pax("99 path=x\n"), "image.tar.pax");
   EXPECT_REFUSED(pax("9 path=xy"), "image.tar.pax");
   EXPECT_REFUSED(pax(pax_record("size", "x1")), "image.tar.pax");
   EXPECT_REFUSED(pax(pax_record("GNU.sparse.major", "1")), "image.tar.sparse");
-  EXPECT_REFUSED(read_all(tar_entry("g", 'g', pax_record("path", "x")) + tar_entry("a", '0') + tar_end()), "image.tar.pax");
+  EXPECT_REFUSED(read_all(tar_entry("g", 'g', pax_record("path", "x")) + tar_entry("a", '0') + tar_end()),
+                 "image.tar.pax");
   EXPECT_REFUSED(read_all(tar_entry("x", 'x', pax_record("path", "x")) + tar_end()), "image.tar.pax");
 }
 
@@ -104,9 +111,12 @@ TEST(Tar, KeepsItsLimits) {
   const std::string two = tar_entry("a", '0', "123") + tar_entry("b", '0', "456") + tar_end();
   EXPECT_REFUSED(read_all(two, {.entries = 1}), "image.tar.entries");
   EXPECT_REFUSED(read_all(two, {.entries = 5, .bytes = 5}), "image.tar.bytes");
-  EXPECT_REFUSED(read_all(tar_entry("x", 'x', pax_record("comment", std::string(200, 'c'))) + two, {.entries = 5, .bytes = 100, .extended = 100}),
+  EXPECT_REFUSED(read_all(tar_entry("x", 'x', pax_record("comment", std::string(200, 'c'))) + two,
+                          {.entries = 5, .bytes = 100, .extended = 100}),
                  "image.tar.extended_size");
-  EXPECT_REFUSED(read_all(tar_entry("x", 'x', pax_record("size", "18446744073709551615")) + tar_entry("a", '0') + tar_end()), "image.tar.bytes");
+  EXPECT_REFUSED(
+      read_all(tar_entry("x", 'x', pax_record("size", "18446744073709551615")) + tar_entry("a", '0') + tar_end()),
+      "image.tar.bytes");
 }
 
 TEST(Tar, ReadsBase256Sizes) {

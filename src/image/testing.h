@@ -39,7 +39,8 @@ class Folder {
   // Names in the folder, to see that nothing half-made was left.
   std::vector<std::string> names() const {
     std::vector<std::string> out;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) out.push_back(entry.path().filename().string());
+    for (const auto& entry : std::filesystem::directory_iterator(path_))
+      out.push_back(entry.path().filename().string());
     std::sort(out.begin(), out.end());
     return out;
   }
@@ -80,7 +81,9 @@ inline std::string tar_entry(std::string name, char type, std::string_view conte
   put(136, octal(0, 11));
   header[156] = type;
   put(157, link.substr(0, 100));
-  put(257, std::string("ustar\0" "00", 8));
+  put(257, std::string("ustar\0"
+                       "00",
+                       8));
   put(148, "        ");
   unsigned sum = 0;
   for (const char c : header) sum += static_cast<unsigned char>(c);
@@ -108,14 +111,14 @@ inline Bytes packed_zstd(ByteView contents) {
 }  // namespace gateway::image::testing
 
 // Passes when the Result is an error of this id.
-#define EXPECT_REFUSED(result, expected_id)                                      \
-  do {                                                                           \
-    const auto& gateway_refused = (result);                                      \
-    ASSERT_FALSE(gateway_refused.has_value()) << "expected " << (expected_id);   \
+#define EXPECT_REFUSED(result, expected_id)                                                     \
+  do {                                                                                          \
+    const auto& gateway_refused = (result);                                                     \
+    ASSERT_FALSE(gateway_refused.has_value()) << "expected " << (expected_id);                  \
     EXPECT_EQ(gateway_refused.error().id(), (expected_id)) << gateway_refused.error().detail(); \
   } while (false)
-#define ASSERT_OK(result)                                                        \
-  do {                                                                           \
-    const auto& gateway_done = (result);                                         \
-    ASSERT_TRUE(gateway_done.has_value()) << gateway_done.error().message();     \
+#define ASSERT_OK(result)                                                    \
+  do {                                                                       \
+    const auto& gateway_done = (result);                                     \
+    ASSERT_TRUE(gateway_done.has_value()) << gateway_done.error().message(); \
   } while (false)

@@ -36,7 +36,8 @@ class Budget {
   const CpioLimits& left() const { return left_; }
   Status take(const CpioEntry& entry) {
     if (left_.entries == 0 || entry.size > left_.bytes) {
-      return fail(ErrorCode::kLimitExceeded, "image.unpack.limit", "the image unpacks to more entries or bytes than allowed",
+      return fail(ErrorCode::kLimitExceeded, "image.unpack.limit",
+                  "the image unpacks to more entries or bytes than allowed",
                   "raise the limit of the image store if you trust the image");
     }
     --left_.entries;
@@ -50,7 +51,8 @@ class Budget {
 
 class TreeWriter final : public CpioVisitor {
  public:
-  TreeWriter(Descriptor root, const UnpackLimits& limits) : root_(std::move(root)), limits_(limits), budget_(limits.archive) {}
+  TreeWriter(Descriptor root, const UnpackLimits& limits)
+      : root_(std::move(root)), limits_(limits), budget_(limits.archive) {}
 
   Status on_entry(const CpioEntry& entry, CpioReader& reader) override {
     GATEWAY_TRY(budget_.take(entry));
@@ -101,7 +103,8 @@ class TreeWriter final : public CpioVisitor {
       const std::string segment(name.substr(0, slash));
       name.remove_prefix(slash + 1);
       Descriptor next(::openat(at.get(), segment.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-      if (!next.valid() && errno == ENOENT) return malformed("image.unpack.no_parent", "a file comes before the folder that it lies in");
+      if (!next.valid() && errno == ENOENT)
+        return malformed("image.unpack.no_parent", "a file comes before the folder that it lies in");
       if (!next.valid() && (errno == ENOTDIR || errno == ELOOP)) {
         return malformed("image.unpack.through_link", "a name leads through a symbolic link or a file");
       }
@@ -114,10 +117,12 @@ class TreeWriter final : public CpioVisitor {
   // Later archives replace what earlier ones made, as the kernel does; a folder with contents stays.
   Status make_room(int parent, const std::string& base) const {
     struct stat status{};
-    if (::fstatat(parent, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT ? Status{} : cannot_write(errno);
+    if (::fstatat(parent, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+      return errno == ENOENT ? Status{} : cannot_write(errno);
     if (::unlinkat(parent, base.c_str(), S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0) == 0) return {};
     if (errno == ENOTEMPTY || errno == EEXIST) {
-      return malformed("image.unpack.replaces_folder", "a later archive puts something else in the place of a folder with contents");
+      return malformed("image.unpack.replaces_folder",
+                       "a later archive puts something else in the place of a folder with contents");
     }
     return cannot_write(errno);
   }
@@ -126,7 +131,8 @@ class TreeWriter final : public CpioVisitor {
     folders_[entry.name] = entry.permissions & 0777U;
     if (::mkdirat(parent, base.c_str(), 0700) == 0) return {};
     struct stat status{};
-    if (errno == EEXIST && ::fstatat(parent, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode)) {
+    if (errno == EEXIST && ::fstatat(parent, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISDIR(status.st_mode)) {
       return {};
     }
     GATEWAY_TRY(make_room(parent, base));
@@ -185,13 +191,15 @@ class TreeWriter final : public CpioVisitor {
 };
 
 // Reads archives from a stream until its end; between archives there may be zeros.
-Status visit_stream(ByteSource& source, const CpioLimits& limits, CpioVisitor& visitor, bool packed, std::uint64_t& consumed) {
+Status visit_stream(ByteSource& source, const CpioLimits& limits, CpioVisitor& visitor, bool packed,
+                    std::uint64_t& consumed) {
   BufferedSource buffered(source);
   CpioReader reader(buffered, limits);
   while (true) {
     GATEWAY_ASSIGN(ByteView have, buffered.peek());
     while (!have.empty() && have.front() == 0) {
-      const auto used = static_cast<std::size_t>(std::ranges::find_if(have, [](std::uint8_t b) { return b != 0; }) - have.begin());
+      const auto used =
+          static_cast<std::size_t>(std::ranges::find_if(have, [](std::uint8_t b) { return b != 0; }) - have.begin());
       buffered.consume(used);
       GATEWAY_ASSIGN(have, buffered.peek());
     }
@@ -199,7 +207,8 @@ Status visit_stream(ByteSource& source, const CpioLimits& limits, CpioVisitor& v
     if (have.empty()) return {};
     // What begins with something else is another member of the concatenation, for the caller; not inside a packed one.
     if (have.front() != '0') {
-      return packed ? malformed("image.unpack.archive", "a packed ramdisk holds something that is no cpio archive") : Status{};
+      return packed ? malformed("image.unpack.archive", "a packed ramdisk holds something that is no cpio archive")
+                    : Status{};
     }
     while (true) {
       GATEWAY_ASSIGN(const std::optional<CpioEntry> entry, reader.next());
@@ -210,7 +219,8 @@ Status visit_stream(ByteSource& source, const CpioLimits& limits, CpioVisitor& v
 }
 
 Status remove_below(int folder, unsigned depth) {
-  if (depth > 4096) return fail(ErrorCode::kLimitExceeded, "image.unpack.limit", "a tree to be removed is nested too deep");
+  if (depth > 4096)
+    return fail(ErrorCode::kLimitExceeded, "image.unpack.limit", "a tree to be removed is nested too deep");
   ::fchmod(folder, 0700);
   const int copy = ::fcntl(folder, F_DUPFD_CLOEXEC, 3);
   const std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(copy), &::closedir);
@@ -246,7 +256,8 @@ Status visit_ramdisk(ByteView ramdisk, const CpioLimits& limits, CpioVisitor& vi
   return any ? Status{} : malformed("image.unpack.archive", "a ramdisk is empty");
 }
 
-Result<Unpacked> unpack_ramdisks(std::span<const ByteView> ramdisks, const std::string& target, const UnpackLimits& limits) {
+Result<Unpacked> unpack_ramdisks(std::span<const ByteView> ramdisks, const std::string& target,
+                                 const UnpackLimits& limits) {
   std::string partial = target + ".partial-XXXXXX";
   if (::mkdtemp(partial.data()) == nullptr) return cannot_write(errno);
   const auto unpack = [&]() -> Result<Unpacked> {

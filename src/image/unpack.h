@@ -19,8 +19,8 @@
 namespace gateway::image {
 
 struct UnpackLimits {
-  CpioLimits archive;        // of all ramdisks together
-  std::size_t depth = 128;   // folders in one name
+  CpioLimits archive;       // of all ramdisks together
+  std::size_t depth = 128;  // folders in one name
 };
 
 struct Unpacked {
@@ -31,7 +31,8 @@ struct Unpacked {
 
 // Unpacks the ramdisks, in order, into one tree. `target` must not exist; its parent folder must. If another process
 // made `target` meanwhile, that one stays and this one's is removed: same key, same content.
-Result<Unpacked> unpack_ramdisks(std::span<const ByteView> ramdisks, const std::string& target, const UnpackLimits& limits = {});
+Result<Unpacked> unpack_ramdisks(std::span<const ByteView> ramdisks, const std::string& target,
+                                 const UnpackLimits& limits = {});
 
 // Removes a tree that was unpacked, read-only folders and all. Never follows a symbolic link.
 Status remove_tree(const std::string& path);

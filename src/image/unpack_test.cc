@@ -28,8 +28,9 @@ struct Extra {
   unsigned links = 1;
 };
 std::string entry(const std::string& name, unsigned mode, const std::string& contents = {}, Extra extra = {}) {
-  std::string out = "070701" + hex8(extra.inode) + hex8(mode) + hex8(0) + hex8(0) + hex8(extra.links) + hex8(0) + hex8(contents.size()) + hex8(0) +
-                    hex8(0) + hex8(0) + hex8(0) + hex8(name.size() + 1) + hex8(0) + name + '\0';
+  std::string out = "070701" + hex8(extra.inode) + hex8(mode) + hex8(0) + hex8(0) + hex8(extra.links) + hex8(0) +
+                    hex8(contents.size()) + hex8(0) + hex8(0) + hex8(0) + hex8(0) + hex8(name.size() + 1) + hex8(0) +
+                    name + '\0';
   out.append((4 - out.size() % 4) % 4, '\0');
   out += contents;
   out.append((4 - out.size() % 4) % 4, '\0');
@@ -56,8 +57,8 @@ std::string gzip(const std::string& text) {
 std::string xz(const std::string& text) {
   std::string out(text.size() + 1000, '\0');
   std::size_t size = 0;
-  ::lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, nullptr, reinterpret_cast<const std::uint8_t*>(text.data()), text.size(),
-                            reinterpret_cast<std::uint8_t*>(out.data()), &size, out.size());
+  ::lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, nullptr, reinterpret_cast<const std::uint8_t*>(text.data()),
+                            text.size(), reinterpret_cast<std::uint8_t*>(out.data()), &size, out.size());
   out.resize(size);
   return out;
 }
@@ -75,7 +76,8 @@ class Unpack : public ::testing::Test {
 };
 
 TEST_F(Unpack, MakesTheTreeOfAllRamdisks) {
-  const auto done = unpack({folder("bin") + file("bin/a", "1") + trailer(), symlink("l", "/bin/a") + file("b", "2") + trailer()});
+  const auto done =
+      unpack({folder("bin") + file("bin/a", "1") + trailer(), symlink("l", "/bin/a") + file("b", "2") + trailer()});
   ASSERT_OK(done);
   EXPECT_EQ(at("bin/a"), "1");
   EXPECT_EQ(at("b"), "2");
@@ -87,13 +89,16 @@ TEST_F(Unpack, MakesTheTreeOfAllRamdisks) {
 
 TEST_F(Unpack, ReadsEveryPackingAndAnyConcatenation) {
   const std::string zeros(512, '\0');
-  ASSERT_OK(unpack({gzip(file("gz", "1") + trailer()) + zeros + zstd(file("zst", "2") + trailer() + zeros + file("zst2", "3") + trailer()) +
-                    xz(file("xz", "4") + trailer()) + zeros + file("raw", "5") + trailer() + zeros + gzip(file("gz2", "6") + trailer())}));
+  ASSERT_OK(unpack({gzip(file("gz", "1") + trailer()) + zeros +
+                    zstd(file("zst", "2") + trailer() + zeros + file("zst2", "3") + trailer()) +
+                    xz(file("xz", "4") + trailer()) + zeros + file("raw", "5") + trailer() + zeros +
+                    gzip(file("gz2", "6") + trailer())}));
   EXPECT_EQ(at("gz") + at("zst") + at("zst2") + at("xz") + at("raw") + at("gz2"), "123456");
 }
 
 TEST_F(Unpack, LaterArchivesReplaceEarlierFiles) {
-  ASSERT_OK(unpack({file("a", "old and long") + folder("d") + trailer(), file("a", "new") + symlink("d", "a") + trailer()}));
+  ASSERT_OK(
+      unpack({file("a", "old and long") + folder("d") + trailer(), file("a", "new") + symlink("d", "a") + trailer()}));
   EXPECT_EQ(at("a"), "new");
   EXPECT_TRUE(fs::is_symlink(store_ / "tree/d"));
 }
@@ -111,14 +116,18 @@ TEST_F(Unpack, RefusesEveryWayOutOfTheTreeAndLeavesNothing) {
       {"climbs", "image.cpio.name", file("../outside/x", "1") + trailer()},
       {"absolute", "image.cpio.name", file(outside + "/x", "1") + trailer()},
       {"through a link to a folder", "image.unpack.through_link", symlink("l", outside) + file("l/x", "1") + trailer()},
-      {"through a relative link", "image.unpack.through_link", symlink("l", "../outside") + file("l/x", "1") + trailer()},
+      {"through a relative link", "image.unpack.through_link",
+       symlink("l", "../outside") + file("l/x", "1") + trailer()},
       {"folder through a link", "image.unpack.through_link", symlink("l", outside) + folder("l/x") + trailer()},
-      {"link in a later archive", "image.unpack.through_link", symlink("l", outside) + trailer() + file("l/x", "1") + trailer()},
+      {"link in a later archive", "image.unpack.through_link",
+       symlink("l", outside) + trailer() + file("l/x", "1") + trailer()},
       {"through a file", "image.unpack.through_link", file("f", "1") + file("f/x", "1") + trailer()},
       {"no folder", "image.unpack.no_parent", file("d/x", "1") + trailer()},
       {"hard link through a link", "image.unpack.hard_link",
-       symlink("l", outside + "/secret") + entry("l2", 0100644, {}, {7, 2}) + symlink("l2", outside + "/secret") + entry("x", 0100644, "1", {7, 2}) + trailer()},
-      {"file over a full folder", "image.unpack.replaces_folder", folder("d") + file("d/x", "1") + file("d", "1") + trailer()},
+       symlink("l", outside + "/secret") + entry("l2", 0100644, {}, {7, 2}) + symlink("l2", outside + "/secret") +
+           entry("x", 0100644, "1", {7, 2}) + trailer()},
+      {"file over a full folder", "image.unpack.replaces_folder",
+       folder("d") + file("d/x", "1") + file("d", "1") + trailer()},
       {"root is a file", "image.unpack.archive", entry(".", 0100644, "x") + trailer()},
       {"not an archive", "image.unpack.archive", "hello"},
       {"nothing", "image.unpack.archive", ""},
@@ -161,8 +170,9 @@ TEST_F(Unpack, JoinsHardLinksWhoseContentsComeLast) {
 }
 
 TEST_F(Unpack, SkipsDevicesAndDropsSpecialBits) {
-  const auto done = unpack({folder("dev") + entry("dev/console", 0020600) + entry("dev/sda", 0060600) + entry("fifo", 0010600) +
-                            entry("su", 0106755, "x") + entry("shut", 0040500) + file("shut/in", "1") + trailer()});
+  const auto done =
+      unpack({folder("dev") + entry("dev/console", 0020600) + entry("dev/sda", 0060600) + entry("fifo", 0010600) +
+              entry("su", 0106755, "x") + entry("shut", 0040500) + file("shut/in", "1") + trailer()});
   ASSERT_OK(done);
   EXPECT_EQ(done->skipped, 3);
   struct stat status{};
@@ -191,7 +201,8 @@ TEST_F(Unpack, LeavesATreeThatIsThereAlready) {
 
 TEST_F(Unpack, RemovesATreeWithoutFollowingLinks) {
   const std::string outside = store_.write("keep/x", "1");
-  ASSERT_OK(unpack({folder("d") + entry("d/shut", 0040500) + symlink("d/l", store_ / "keep") + file("d/f", "1") + trailer()}));
+  ASSERT_OK(unpack(
+      {folder("d") + entry("d/shut", 0040500) + symlink("d/l", store_ / "keep") + file("d/f", "1") + trailer()}));
   ASSERT_OK(remove_tree(store_ / "tree"));
   ASSERT_OK(remove_tree(store_ / "tree"));
   EXPECT_EQ(slurp(outside), "1");
