@@ -30,7 +30,8 @@ constexpr std::size_t kMaxConfigFile = 64UZ * 1024;
 constexpr std::string_view kUsage =
     "usage: gatewayd [--config FILE]\n"
     "\n"
-    "The host daemon: runs enclaves and keeps them running. It stays in the foreground; stop it with Ctrl-C or SIGTERM,\n"
+    "The host daemon: runs enclaves and keeps them running. It stays in the foreground; stop it with Ctrl-C or "
+    "SIGTERM,\n"
     "and enclaves go on until `gateway stop NAME`.\n"
     "\n"
     "  --config FILE   TOML: state_dir, socket, group, [limits] memory, enclaves_per_cpu, [log] level, format\n"
@@ -105,7 +106,7 @@ void occupy_standard_descriptors() {
 // Others may pass through a folder that we make, to the socket and the images, whose own modes decide; they may not
 // look around. One that is there already keeps the mode that its owner chose.
 Status make_state_folder(const std::string& state) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(state.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
   return host::make_folder(state, ::geteuid() == 0 ? 0711 : 0700);
 }
@@ -131,20 +132,20 @@ Status serve(const host::DaemonConfig& config) {
   GATEWAY_ASSIGN(std::string shim, host::find_program("gateway-shim"));
   // Before SIGCHLD is ignored: a driver learns what this host can do from the exit status of what it tries.
   host::Daemon::Drivers drivers;
-  drivers["local"] = host::make_local_driver({.shim = std::move(shim),
-                                              .root_folder = state + "/local-root",
-                                              .enclaves_per_cpu = config.enclaves_per_cpu});
-  if (auto able = drivers["local"]->check(); !able) log::warning("host.platform_unavailable", {{"detail", able.error().detail()}});
+  drivers["local"] = host::make_local_driver(
+      {.shim = std::move(shim), .root_folder = state + "/local-root", .enclaves_per_cpu = config.enclaves_per_cpu});
+  if (auto able = drivers["local"]->check(); !able)
+    log::warning("host.platform_unavailable", {{"detail", able.error().detail()}});
   const net::Descriptor signals = watch_signals();
   const SystemClock clock;
   GATEWAY_ASSIGN(const auto daemon,
                  host::Daemon::open({.state_folder = state, .memory = config.memory, .version = kVersion},
                                     std::move(drivers), clock));
-  GATEWAY_ASSIGN(const auto server,
-                 host::ControlServer::open({.path = socket, .mode = 0660, .group = group},
-                                           [&daemon](const host::Request& request, std::optional<net::Descriptor> image) {
-                                             return daemon->answer(request, std::move(image));
-                                           }));
+  GATEWAY_ASSIGN(const auto server, host::ControlServer::open(
+                                        {.path = socket, .mode = 0660, .group = group},
+                                        [&daemon](const host::Request& request, std::optional<net::Descriptor> image) {
+                                          return daemon->answer(request, std::move(image));
+                                        }));
   log::info("gatewayd.started", {{"state", state}, {"socket", socket}, {"version", kVersion}});
   server->serve(signals.get());
   log::info("gatewayd.stopping");

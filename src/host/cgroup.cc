@@ -30,7 +30,7 @@ bool put(const std::string& path, std::string_view value) {
 }
 
 bool folder_exists(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
@@ -54,8 +54,9 @@ std::optional<std::string> own_group(std::string_view prefix) {
 }
 
 std::unexpected<Error> none(std::string reason) {
-  return fail(ErrorCode::kUnavailable, "host.cgroup.none", std::move(reason),
-              "run gatewayd as root (its systemd unit does), or type: systemd-run --user --scope -p Delegate=yes gatewayd");
+  return fail(
+      ErrorCode::kUnavailable, "host.cgroup.none", std::move(reason),
+      "run gatewayd as root (its systemd unit does), or type: systemd-run --user --scope -p Delegate=yes gatewayd");
 }
 
 bool has_word(const std::optional<std::string>& text, std::string_view word) {
@@ -64,8 +65,8 @@ bool has_word(const std::optional<std::string>& text, std::string_view word) {
 
 // Makes `folder` a group whose children can be limited, with no process in it.
 bool make_parent(const std::string& base, const std::string& folder) {
-  const bool handed_on = has_word(text_of(base + "/cgroup.subtree_control"), "memory") ||
-                         put(base + "/cgroup.subtree_control", "+memory");
+  const bool handed_on =
+      has_word(text_of(base + "/cgroup.subtree_control"), "memory") || put(base + "/cgroup.subtree_control", "+memory");
   return handed_on && make_or_find(folder) && put(folder + "/cgroup.subtree_control", "+memory");
 }
 
@@ -105,7 +106,7 @@ std::string group_folder(const CgroupParent& parent, const std::string& name) {
 }  // namespace
 
 Result<CgroupParent> find_cgroup_parent() {
-  struct statfs mounted {};
+  struct statfs mounted{};
   constexpr long kCgroup2Magic = 0x63677270;
   if (::statfs(kV2Mount, &mounted) == 0 && mounted.f_type == kCgroup2Magic) return find_v2();
   return find_v1();
@@ -117,7 +118,7 @@ Result<std::string> make_cgroup(const CgroupParent& parent, const std::string& n
   const std::string limit = std::to_string(memory);
   if (!make_or_find(folder)) return none("cgroup not writable");
   const bool limited = parent.version == CgroupParent::Version::kV2 ? put(folder + "/memory.max", limit)
-                                                                     : put(folder + "/memory.limit_in_bytes", limit);
+                                                                    : put(folder + "/memory.limit_in_bytes", limit);
   if (!limited) {
     remove_cgroup(parent, name);
     return none("the cgroup takes no memory limit");
@@ -132,9 +133,7 @@ Result<std::string> make_cgroup(const CgroupParent& parent, const std::string& n
   return folder;
 }
 
-void remove_cgroup(const CgroupParent& parent, const std::string& name) {
-  ::rmdir(group_folder(parent, name).c_str());
-}
+void remove_cgroup(const CgroupParent& parent, const std::string& name) { ::rmdir(group_folder(parent, name).c_str()); }
 
 std::uint64_t out_of_memory_kills(const std::string& cgroup) {
   for (const char* file : {"/memory.events", "/memory.oom_control"}) {

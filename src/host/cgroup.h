@@ -1,7 +1,7 @@
 // Memory limits by control group, where this process may make one; elsewhere no limit is claimed.
 //
-// Version 2: for root beside the services' groups, for others within their own delegated one. Version 1: within the memory
-// controller's own.
+// Version 2: for root beside the services' groups, for others within their own delegated one. Version 1: within the
+// memory controller's own.
 #pragma once
 
 #include <cstdint>

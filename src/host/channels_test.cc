@@ -97,6 +97,12 @@ TEST(UnixSocketTest, SaysWhenNobodyListens) {
   EXPECT_EQ(connect_to_path("/no/such/folder/socket").error().id(), "host.socket.connect");
 }
 
+TEST(UnixSocketTest, SaysWhereItCannotListen) {
+  const auto folder = open_folder("/proc");
+  ASSERT_TRUE(folder.has_value());
+  EXPECT_EQ(listen_in_folder(folder->get(), "s", 0600, 1).error().id(), "host.socket.listen");
+}
+
 TEST(UnixSocketTest, WorksBelowAPathOfAnyLengthAndSaysWhenItsBacklogIsFull) {
   const TestFolder folder;
   const std::string deep = folder.file(std::string(200, 'd'));
@@ -105,7 +111,7 @@ TEST(UnixSocketTest, WorksBelowAPathOfAnyLengthAndSaysWhenItsBacklogIsFull) {
   ASSERT_TRUE(opened.has_value());
   const auto listener = listen_in_folder(opened->get(), "s", 0600, 0);
   ASSERT_TRUE(listener.has_value()) << listener.error().message();
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat((deep + "/s").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
   const auto first = connect_to_path(deep + "/s");
@@ -166,7 +172,8 @@ TEST_F(ControlServerTest, RefusesABrokenRequestAndHangsUp) {
 
 TEST_F(ControlServerTest, RefusesARequestWithoutAnEnd) {
   LineSocket caller = connect();
-  std::thread flood([&] { (void)caller.write_line(std::string(kMaxRequestLine + 100'000, 'x'), after(milliseconds(5000))); });
+  std::thread flood(
+      [&] { (void)caller.write_line(std::string(kMaxRequestLine + 100'000, 'x'), after(milliseconds(5000))); });
   const auto line = caller.read_line(1000, after(milliseconds(5000)));
   flood.join();
   ASSERT_TRUE(line.has_value()) << line.error().message();
@@ -174,7 +181,7 @@ TEST_F(ControlServerTest, RefusesARequestWithoutAnEnd) {
 }
 
 TEST_F(ControlServerTest, IsForItsOwnerAlone) {
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(folder_.file("c").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
 }
@@ -202,13 +209,15 @@ class ControlLinkTest : public testing::Test {
         loop_, std::move(pair.a),
         ControlLink::Events{.event = [this](std::string_view json) { heard_.push_back("event " + std::string(json)); },
                             .ready = [this] { heard_.emplace_back("ready"); },
-                            .fatal = [this](std::string_view id, std::string_view detail) {
-                              heard_.push_back("fatal " + std::string(id) + "|" + std::string(detail));
-                            },
-                            .closed = [this](std::optional<Error> why) {
-                              heard_.push_back("closed " + (why ? std::string(why->id()) : "in order"));
-                              loop_.stop();
-                            }});
+                            .fatal =
+                                [this](std::string_view id, std::string_view detail) {
+                                  heard_.push_back("fatal " + std::string(id) + "|" + std::string(detail));
+                                },
+                            .closed =
+                                [this](std::optional<Error> why) {
+                                  heard_.push_back("closed " + (why ? std::string(why->id()) : "in order"));
+                                  loop_.stop();
+                                }});
   }
   std::vector<std::string> run() {
     loop_.run();
@@ -227,7 +236,8 @@ TEST_F(ControlLinkTest, HearsWhatAnEnclaveMaySay) {
   ASSERT_TRUE(net::write_control(enclave_.get(), net::ControlType::kFatal, as_bytes("a.b\nwhy\nso")).has_value());
   ASSERT_TRUE(net::write_control(enclave_.get(), net::ControlType::kFatal, as_bytes("bare")).has_value());
   enclave_.reset();
-  EXPECT_EQ(run(), (std::vector<std::string>{"event {}", "ready", "fatal a.b|why\nso", "fatal bare|", "closed in order"}));
+  EXPECT_EQ(run(),
+            (std::vector<std::string>{"event {}", "ready", "fatal a.b|why\nso", "fatal bare|", "closed in order"}));
 }
 
 TEST_F(ControlLinkTest, EndsWhenTheEnclaveSpeaksAsAHost) {

@@ -6,8 +6,8 @@
 namespace gateway::host {
 namespace {
 
-constexpr std::size_t kMaxConfig = 64UZ * 1024;         // channel::kMaxDeploymentSize
-constexpr std::size_t kMaxTokenList = 1024UZ * 1024;    // one control frame
+constexpr std::size_t kMaxConfig = 64UZ * 1024;       // channel::kMaxDeploymentSize
+constexpr std::size_t kMaxTokenList = 1024UZ * 1024;  // one control frame
 
 Result<std::string> name_of(JsonFields& fields) {
   GATEWAY_ASSIGN(std::string name, fields.text("name", 63));

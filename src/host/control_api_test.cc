@@ -106,7 +106,8 @@ TEST(ControlApiTest, RefusesAnswersThatAreNone) {
   EXPECT_EQ(id("[1]"), "host.answer.syntax");
   EXPECT_EQ(id(R"({"ok":false})"), "host.answer.syntax");
   EXPECT_EQ(id(R"({"ok":false,"error":null})"), "host.answer.syntax");
-  EXPECT_EQ(id(R"({"ok":false,"error":{"code":"internal","id":"No Id","detail":"","remedy":""}})"), "host.answer.syntax");
+  EXPECT_EQ(id(R"({"ok":false,"error":{"code":"internal","id":"No Id","detail":"","remedy":""}})"),
+            "host.answer.syntax");
   EXPECT_EQ(id(R"({"ok":false,"error":{"code":"odd","id":"a.b","detail":"","remedy":""}})"), "host.answer.syntax");
   EXPECT_EQ(id(R"({"ok":true,"enclaves":[]})"), "accepted");
 }

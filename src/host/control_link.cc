@@ -18,9 +18,8 @@ constexpr int kReadsPerTurn = 4;
 ControlLink::ControlLink(net::Loop& loop, net::Descriptor socket, Events events)
     : socket_(std::move(socket)), events_(std::move(events)) {
   ::fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
-  source_ = loop.watch(socket_.get(), [this](bool readable, bool writable, bool hung_up) {
-    on_event(readable, writable, hung_up);
-  });
+  source_ = loop.watch(socket_.get(),
+                       [this](bool readable, bool writable, bool hung_up) { on_event(readable, writable, hung_up); });
   source_->want(true, false);
 }
 

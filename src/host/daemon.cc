@@ -18,8 +18,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kBeyondStart{15'000};  // the shim gives up first, and says why
-constexpr milliseconds kBeyondStop{10'000};
-constexpr milliseconds kAfterKill{5'000};
 constexpr std::size_t kMaxStopped = 64;
 constexpr std::size_t kMaxEventsAnswer = 3UZ * 1024 * 1024;
 constexpr milliseconds kStartAllowance{60'000};  // beside the workload's own time to become ready
@@ -29,8 +27,8 @@ Reported refusal(ErrorCode code, std::string_view id, std::string detail, std::s
 }
 
 std::unexpected<Reported> unknown(const std::string& name) {
-  return std::unexpected(refusal(ErrorCode::kNotFound, "host.enclave.unknown", "no enclave is called " + name,
-                                 "type: gateway ps --all"));
+  return std::unexpected(
+      refusal(ErrorCode::kNotFound, "host.enclave.unknown", "no enclave is called " + name, "type: gateway ps --all"));
 }
 
 std::uint64_t memory_of(const KeeperView& view) { return view.over() ? 0 : view.record.memory; }
@@ -75,7 +73,8 @@ void Daemon::recover(std::vector<EnclaveRecord> records) {
       continue;
     }
     // Its caller never got an answer.
-    keeper->wait_for([](const KeeperView& view) { return view.over(); }, std::chrono::steady_clock::now() + kBeyondStop);
+    keeper->wait_for([](const KeeperView& view) { return view.over(); },
+                     std::chrono::steady_clock::now() + options_.beyond_stop);
     keeper->kill();
     log::info("host.enclave.undone", {{"name", name}});
     keeper.reset();
@@ -253,7 +252,8 @@ void Daemon::forget(const std::string& name) {
   }
   if (keeper) {
     keeper->kill();
-    keeper->wait_for([](const KeeperView& view) { return view.over(); }, std::chrono::steady_clock::now() + kAfterKill);
+    keeper->wait_for([](const KeeperView& view) { return view.over(); },
+                     std::chrono::steady_clock::now() + options_.after_kill);
   }
   const std::lock_guard lock(mutex_);
   keepers_.erase(name);
@@ -304,10 +304,10 @@ Daemon::Answered Daemon::on(const StopRequest& request) {
   keeper.stop(request.grace);
   GATEWAY_TRY_REPORTED(state_.put(keeper.view().record));
   const auto over = [](const KeeperView& view) { return view.over(); };
-  KeeperView view = keeper.wait_for(over, std::chrono::steady_clock::now() + request.grace + kBeyondStop);
+  KeeperView view = keeper.wait_for(over, std::chrono::steady_clock::now() + request.grace + options_.beyond_stop);
   if (!view.over()) {
     keeper.kill();
-    view = keeper.wait_for(over, std::chrono::steady_clock::now() + kAfterKill);
+    view = keeper.wait_for(over, std::chrono::steady_clock::now() + options_.after_kill);
   }
   if (!view.over()) {
     return std::unexpected(refusal(ErrorCode::kInternal, "host.enclave.unstoppable",

@@ -3,7 +3,7 @@
 // Input:  requests of whoever may open the control socket; the image as a descriptor.
 // Errors: those of store, admission, drivers and shims, and kInvalidArgument host.name_in_use, host.listen;
 //         kNotFound host.enclave.unknown; kUnavailable host.platform_unavailable, host.daemon.stopping;
-//         kInvalidArgument host.image.missing
+//         kInvalidArgument host.image.missing; kInternal host.enclave.unstoppable
 #pragma once
 
 #include <map>
@@ -22,8 +22,11 @@ namespace gateway::host {
 
 struct DaemonOptions {
   std::string state_folder;
-  std::uint64_t memory = 0;          // bytes that enclaves may have together; 0: what the host has
+  std::uint64_t memory = 0;  // bytes that enclaves may have together; 0: what the host has
   std::string version;
+  // How long past its grace an enclave may take to end before it is killed, and after that before the daemon gives up.
+  std::chrono::milliseconds beyond_stop{10'000};
+  std::chrono::milliseconds after_kill{5'000};
 };
 
 class Daemon {

@@ -87,8 +87,8 @@ std::string encode_events(const std::vector<std::string>& lines, std::size_t max
       events.push_back(*std::move(event));
     }
   }
-  return codec::write_json(boost::json::object{
-      {"ok", true}, {"events", std::move(events)}, {"state", to_string(phase)}, {"more", more}});
+  return codec::write_json(
+      boost::json::object{{"ok", true}, {"events", std::move(events)}, {"state", to_string(phase)}, {"more", more}});
 }
 
 std::string encode_version(const std::string& version, const std::string& state_folder, long pid) {

@@ -19,17 +19,17 @@ namespace gateway::host {
 struct EnclaveSpec {
   std::string name;
   std::string platform = "local";
-  std::string image_file;        // the store's copy of the EIF
-  std::string image_key;         // hex: what the shim must find the EIF's parts to hash to
-  std::string tree;              // the unpacked ramdisks
-  std::string listen;            // HOST:PORT that clients connect to; port 0 picks a free one
-  std::string root_folder;       // local: the virtual NSM's root
-  std::string cgroup;            // folder of the memory cgroup; empty: none
-  std::string cgroup_note;       // why there is none
-  std::uint64_t memory = 0;      // bytes, as the image declares
-  std::vector<int> cpus;         // the processors that it may run on
-  std::uint32_t slot = 0;        // tells this host's enclaves apart where they divide ids among them
-  KernelIds ids;                 // as the driver chose for the slot
+  std::string image_file;    // the store's copy of the EIF
+  std::string image_key;     // hex: what the shim must find the EIF's parts to hash to
+  std::string tree;          // the unpacked ramdisks
+  std::string listen;        // HOST:PORT that clients connect to; port 0 picks a free one
+  std::string root_folder;   // local: the virtual NSM's root
+  std::string cgroup;        // folder of the memory cgroup; empty: none
+  std::string cgroup_note;   // why there is none
+  std::uint64_t memory = 0;  // bytes, as the image declares
+  std::vector<int> cpus;     // the processors that it may run on
+  std::uint32_t slot = 0;    // tells this host's enclaves apart where they divide ids among them
+  KernelIds ids;             // as the driver chose for the slot
   std::chrono::milliseconds start_timeout{120'000};
   std::size_t max_connections = 8192;
 };
@@ -42,14 +42,14 @@ Status check_name(std::string_view name);
 
 // Names inside an enclave's folder.
 inline constexpr const char* kSpecFile = "spec.json";
-inline constexpr const char* kConfigFile = "config.toml";    // exact bytes of the deployment's configuration
-inline constexpr const char* kTokensFile = "tokens.cbor";    // the newest signed token list that was handed over
-inline constexpr const char* kLockFile = "lock";             // held by the living shim: the one proof of life
+inline constexpr const char* kConfigFile = "config.toml";  // exact bytes of the deployment's configuration
+inline constexpr const char* kTokensFile = "tokens.cbor";  // the newest signed token list that was handed over
+inline constexpr const char* kLockFile = "lock";           // held by the living shim: the one proof of life
 inline constexpr const char* kStatusSocket = "status.sock";
 inline constexpr const char* kIngressSocket = "ingress.sock";
 inline constexpr const char* kEventsFile = "events.jsonl";
 inline constexpr const char* kOlderEventsFile = "events.1.jsonl";
 inline constexpr const char* kLogFile = "shim.log";
-inline constexpr const char* kExitFile = "exit.json";        // the last status, written as the shim ends
+inline constexpr const char* kExitFile = "exit.json";  // the last status, written as the shim ends
 
 }  // namespace gateway::host

@@ -55,7 +55,7 @@ Result<EventLog> EventLog::open(const std::string& folder, const Clock& clock) {
 Status EventLog::open_file() {
   file_ = net::Descriptor(
       ::openat(folder_.get(), kEventsFile, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  struct stat status {};
+  struct stat status{};
   if (!file_.valid() || ::fstat(file_.get(), &status) != 0) {
     return fail(ErrorCode::kInternal, "host.events.open", std::string("the event log: ") + std::strerror(errno));
   }

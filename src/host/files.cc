@@ -46,7 +46,7 @@ Status write_file(const std::string& path, ByteView content, mode_t mode) {
 Result<Bytes> read_file(const std::string& path, std::size_t limit) {
   // Folders of enclaves belong to users with fewer rights: no link is followed, nothing but a file is read.
   const net::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-  struct stat status {};
+  struct stat status{};
   if (file.valid() && (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))) {
     return fail(ErrorCode::kUnavailable, "host.file.read", path + " is not a regular file");
   }

@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/json.hpp>
 #include <fstream>
 
+#include "host/cgroup.h"
 #include "host/daemon_config.h"
 #include "host/enclave_spec.h"
 #include "host/event_log.h"
@@ -30,7 +32,7 @@ TEST(FilesTest, WritesWholeFilesWithTheModeAsked) {
   ASSERT_TRUE(write_file(folder.file("f"), as_bytes("first"), 0600).has_value());
   ASSERT_TRUE(write_file(folder.file("f"), as_bytes("second"), 0640).has_value());
   EXPECT_EQ(as_text(*read_file(folder.file("f"), 100)), "second");
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(folder.file("f").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0640U);
   EXPECT_FALSE(std::filesystem::exists(folder.file("f.new")));
@@ -91,8 +93,7 @@ TEST(EventLogTest, NumbersEventsOnOverRestarts) {
   log->host({{"event", "e.f"}});
   const auto events = read_events(folder.path(), 0, 100);
   ASSERT_EQ(events.size(), 3U);
-  EXPECT_EQ(events[1],
-            R"({"seq":2,"time":"2023-11-14T22:13:20Z","source":"enclave","event":{"event":"c.d","n":1}})");
+  EXPECT_EQ(events[1], R"({"seq":2,"time":"2023-11-14T22:13:20Z","source":"enclave","event":{"event":"c.d","n":1}})");
   EXPECT_THAT(events[2], HasSubstr("\"seq\":3"));
   EXPECT_EQ(read_events(folder.path(), 2, 100).size(), 1U);
   EXPECT_EQ(read_events(folder.path(), 0, 2).size(), 2U);
@@ -102,7 +103,8 @@ TEST(EventLogTest, RefusesWhatAnEnclaveMayNotWrite) {
   const TestFolder folder;
   const FixedClock clock;
   auto log = EventLog::open(folder.path(), clock);
-  for (const std::string& line : {std::string("text"), std::string("[]"), std::string("{}\n{}"), std::string(kMaxEvent + 1, ' ')}) {
+  for (const std::string& line :
+       {std::string("text"), std::string("[]"), std::string("{}\n{}"), std::string(kMaxEvent + 1, ' ')}) {
     const auto written = log->enclave(line);
     ASSERT_FALSE(written.has_value());
     EXPECT_EQ(written.error().id(), "host.events.line");
@@ -200,6 +202,35 @@ TEST(SandboxTest, KeepsThreeCapabilitiesWhereTheWorkloadHasIdsOfItsOwn) {
                                            {.info = 6, .user_namespace = 8});
   EXPECT_THAT(arguments, Not(Contains("--unshare-user")));
   EXPECT_EQ(std::count(arguments.begin(), arguments.end(), "--cap-add"), 3);
+}
+
+TEST(SandboxTest, SaysWhenBubblewrapIsMissing) {
+  const std::array places{"/no/such/bwrap", "/"};
+  const auto found = find_bwrap(places);
+  ASSERT_FALSE(found.has_value());
+  EXPECT_EQ(found.error().id(), "host.sandbox.bwrap");
+}
+
+TEST(CgroupTest, ClaimsNoLimitWhereNoGroupCanBeMade) {
+  for (const auto version : {CgroupParent::Version::kV1, CgroupParent::Version::kV2}) {
+    const auto made = make_cgroup({version, "/proc/no-such-folder"}, "a", 1);
+    ASSERT_FALSE(made.has_value());
+    EXPECT_EQ(made.error().id(), "host.cgroup.none");
+  }
+  const TestFolder folder;  // a folder that is no control group takes no limit
+  const auto made = make_cgroup({CgroupParent::Version::kV2, folder.path()}, "a", 1);
+  ASSERT_FALSE(made.has_value());
+  EXPECT_EQ(made.error().id(), "host.cgroup.none");
+  EXPECT_FALSE(std::filesystem::exists(folder.file("enclave-a")));
+}
+
+TEST(CgroupTest, CountsWhatTheKernelEndedForWantOfMemory) {
+  const TestFolder folder;
+  EXPECT_EQ(out_of_memory_kills(folder.path()), 0U);
+  std::ofstream(folder.file("memory.oom_control")) << "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n";
+  EXPECT_EQ(out_of_memory_kills(folder.path()), 2U);
+  std::ofstream(folder.file("memory.events")) << "low 0\noom 1\noom_kill 3\noom_group_kill 0\n";
+  EXPECT_EQ(out_of_memory_kills(folder.path()), 3U);
 }
 
 TEST(SandboxTest, SaysWhyItDidNotStart) {

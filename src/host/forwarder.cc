@@ -91,7 +91,8 @@ class ForwardedConnection {
     Direction& out_of = &side == &client_ ? to_enclave_ : to_client_;
     Direction& into = &side == &client_ ? to_client_ : to_enclave_;
     if (hung_up) {
-      // Both ways over, or an error. Reported again and again while it lasts: stop watching, and let the other side's readiness drive what is left.
+      // Both ways over, or an error. Reported again and again while it lasts: stop watching, and let the other side's
+      // readiness drive what is left.
       side.hung_up = true;
       side.source.reset();
     }

@@ -22,8 +22,8 @@ namespace gateway::host {
 
 struct ForwarderLimits {
   std::size_t max_connections = 8192;
-  std::size_t spare_pipes = 64;             // kept for the next transfer
-  std::size_t pipe_size = 256UZ * 1024;     // asked for; the kernel may give less to ordinary users
+  std::size_t spare_pipes = 64;          // kept for the next transfer
+  std::size_t pipe_size = 256UZ * 1024;  // asked for; the kernel may give less to ordinary users
 };
 
 // Pipes between transfers; always empty while they lie here.

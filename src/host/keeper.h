@@ -41,8 +41,8 @@ class Keeper {
   Keeper& operator=(const Keeper&) = delete;
 
   enum class Begin : std::uint8_t {
-    kFresh,     // start it; when the first start fails that is the end
-    kAdopt,     // find it, or start it when it is not there
+    kFresh,        // start it; when the first start fails that is the end
+    kAdopt,        // find it, or start it when it is not there
     kAdoptToStop,  // find it and stop it
   };
   void begin(Begin how);
@@ -50,7 +50,8 @@ class Keeper {
   KeeperView view() const;
   KeeperView fresh_view();  // asks the shim first
   // Waits until `done` or the deadline; the view then.
-  KeeperView wait_for(const std::function<bool(const KeeperView&)>& done, std::chrono::steady_clock::time_point deadline);
+  KeeperView wait_for(const std::function<bool(const KeeperView&)>& done,
+                      std::chrono::steady_clock::time_point deadline);
   void commit();  // `gateway run` was answered: from now on it is started again when it ends
   void stop(std::chrono::milliseconds grace);
   void kill();
@@ -75,11 +76,11 @@ class Keeper {
   net::Descriptor wake_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  KeeperView view_;                                  // under mutex_
-  std::shared_ptr<Instance> instance_;               // under mutex_
+  KeeperView view_;                                      // under mutex_
+  std::shared_ptr<Instance> instance_;                   // under mutex_
   std::optional<std::chrono::milliseconds> stop_grace_;  // under mutex_: asked to stop
   bool stop_sent_ = false;
-  bool abandoned_ = false;                           // under mutex_
+  bool abandoned_ = false;  // under mutex_
   unsigned failures_in_a_row_ = 0;
   std::chrono::steady_clock::time_point ready_since_{};
   std::thread thread_;

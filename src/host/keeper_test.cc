@@ -1,11 +1,9 @@
 #include "host/keeper.h"
 
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
-
+#include "host/test_driver.h"
 #include "host/test_folder.h"
 
 namespace gateway::host {
@@ -13,85 +11,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-
-// One enclave that does what the test says, behind the driver's seam: its status comes over a real socket.
-struct FakeShim {
-  net::Descriptor ours;
-  net::Descriptor theirs;
-  bool stop_asked = false;
-  bool killed = false;
-  Bytes tokens;
-  FakeShim() {
-    std::array<int, 2> ends{};
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0) {
-      ours = net::Descriptor(ends[0]);
-      theirs = net::Descriptor(ends[1]);
-    }
-  }
-  void say(EnclaveState state, const std::string& listen = "127.0.0.1:7000") const {
-    ShimStatus status;
-    status.state = state;
-    status.listen = listen;
-    const std::string line = encode_status(status);
-    EXPECT_GT(::send(theirs.get(), line.data(), line.size(), 0), 0);
-  }
-  void end() { theirs.reset(); }
-};
-
-class FakeInstance final : public Instance {
- public:
-  explicit FakeInstance(std::shared_ptr<FakeShim> shim) : shim_(std::move(shim)) {}
-  int watch_descriptor() const override { return shim_->ours.get(); }
-  std::optional<ShimStatus> next_status() override {
-    std::array<char, 20'000> line{};
-    const ssize_t got = ::recv(shim_->ours.get(), line.data(), line.size(), 0);
-    if (got <= 0) return std::nullopt;
-    return *parse_status({line.data(), static_cast<std::size_t>(got)});
-  }
-  Result<ShimStatus> status() override { return ShimStatus(); }
-  Status push_tokens(ByteView list) override {
-    shim_->tokens = to_bytes(list);
-    return {};
-  }
-  Status stop(milliseconds) override {
-    shim_->stop_asked = true;
-    shim_->end();
-    return {};
-  }
-  void kill() override {
-    shim_->killed = true;
-    shim_->end();
-  }
-
- private:
-  std::shared_ptr<FakeShim> shim_;
-};
-
-class FakeDriver final : public Driver {
- public:
-  Status check() override { return {}; }
-  Outcome<std::unique_ptr<Instance>> start(const std::string&, EnclaveSpec spec) override {
-    ++starts;
-    last_spec = spec;
-    if (refuse_start) return std::unexpected(Reported{ErrorCode::kUnavailable, "host.port_in_use", "taken", {}});
-    return std::make_unique<FakeInstance>(shim = std::make_shared<FakeShim>());
-  }
-  Result<std::unique_ptr<Instance>> adopt(const std::string&) override {
-    if (!living) return nullptr;
-    return std::make_unique<FakeInstance>(shim = living);
-  }
-  std::optional<ShimStatus> last_status(const std::string&) override { return last; }
-  void clean_up(const std::string&) override { ++cleaned; }
-  unsigned enclaves_per_cpu() const override { return 1; }
-
-  std::atomic<int> starts{0};
-  std::atomic<int> cleaned{0};
-  std::atomic<bool> refuse_start{false};
-  EnclaveSpec last_spec;
-  std::shared_ptr<FakeShim> shim;
-  std::shared_ptr<FakeShim> living;
-  std::optional<ShimStatus> last;
-};
 
 class KeeperTest : public testing::Test {
  protected:
@@ -111,15 +30,18 @@ class KeeperTest : public testing::Test {
                           }
                           return StoredImage();
                         },
-                        .remember = [this](const EnclaveRecord& changed) {
-                          const std::lock_guard lock(mutex_);
-                          remembered_.push_back(changed);
-                        }};
+                        .remember =
+                            [this](const EnclaveRecord& changed) {
+                              const std::lock_guard lock(mutex_);
+                              remembered_.push_back(changed);
+                            }};
     keeper_ = std::make_unique<Keeper>(std::move(seams), folder_.path(), record);
   }
   bool reaches(Phase phase) {
-    return keeper_->wait_for([&](const KeeperView& view) { return view.phase == phase; },
-                             steady_clock::now() + milliseconds(5'000)).phase == phase;
+    return keeper_
+               ->wait_for([&](const KeeperView& view) { return view.phase == phase; },
+                          steady_clock::now() + milliseconds(5'000))
+               .phase == phase;
   }
   bool starts(int count) {
     for (int i = 0; i < 500 && driver_.starts < count; ++i) ::usleep(10'000);
@@ -164,6 +86,16 @@ TEST_F(KeeperTest, StartsAgainWhatEndedUnaskedAndSaysWhy) {
   EXPECT_EQ(driver_.last_spec.listen, "127.0.0.1:7000") << "on the same port";
   EXPECT_EQ(keeper_->view().record.restarts, 1U);
   EXPECT_EQ(driver_.cleaned, 1);
+}
+
+TEST_F(KeeperTest, SaysWhenAShimEndedWithoutAWord) {
+  keeper_->begin(Keeper::Begin::kFresh);
+  ASSERT_TRUE(starts(1));
+  driver_.shim->say(EnclaveState::kReady);
+  ASSERT_TRUE(reaches(Phase::kReady));
+  driver_.shim->end();
+  ASSERT_TRUE(reaches(Phase::kWaiting));
+  EXPECT_EQ(keeper_->view().failure->id, "host.shim.ended");
 }
 
 TEST_F(KeeperTest, GivesUpAfterTheFirstStartOfAPendingEnclave) {

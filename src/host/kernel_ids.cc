@@ -31,15 +31,16 @@ constexpr const char* kNewUidMap = "/usr/bin/newuidmap";
 constexpr const char* kNewGidMap = "/usr/bin/newgidmap";
 
 std::unexpected<Error> none(std::string detail) {
-  return fail(ErrorCode::kUnavailable, "host.ids.none", std::move(detail),
-              "type: sudo apt install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER");
+  return fail(
+      ErrorCode::kUnavailable, "host.ids.none", std::move(detail),
+      "type: sudo apt install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER");
 }
 
 std::unexpected<Error> no_namespace(std::string_view step) {
-  return fail(ErrorCode::kUnavailable, "host.ids.namespace",
-              "a user namespace with ids for the workload cannot be made: " + std::string(step) + ": " +
-                  std::strerror(errno),
-              "type: gateway doctor");
+  return fail(
+      ErrorCode::kUnavailable, "host.ids.namespace",
+      "a user namespace with ids for the workload cannot be made: " + std::string(step) + ": " + std::strerror(errno),
+      "type: gateway doctor");
 }
 
 std::string text_of(const char* path) {
@@ -71,8 +72,15 @@ bool put(const std::string& path, std::string_view text) {
 
 // The three lines of a map, as words: inner, outer, count.
 std::vector<std::string> map_words(std::uint32_t enclave, std::uint32_t workload, std::uint32_t spare) {
-  return {"0", std::to_string(spare), "1", std::to_string(kInnerEnclaveId), std::to_string(enclave), "1",
-          std::to_string(kInnerWorkloadId), std::to_string(workload), "1"};
+  return {"0",
+          std::to_string(spare),
+          "1",
+          std::to_string(kInnerEnclaveId),
+          std::to_string(enclave),
+          "1",
+          std::to_string(kInnerWorkloadId),
+          std::to_string(workload),
+          "1"};
 }
 
 std::string map_text(const std::vector<std::string>& words) {
@@ -116,7 +124,8 @@ bool write_maps(pid_t target, const KernelIds& ids) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   char byte = 'x';
   const bool made = (id == 0 || drop_to(id)) && ::unshare(CLONE_NEWUSER) == 0;
-  if (made && ::write(ready, &byte, 1) == 1) [[maybe_unused]] const ssize_t got = ::read(done, &byte, 1);
+  if (made && ::write(ready, &byte, 1) == 1) [[maybe_unused]]
+    const ssize_t got = ::read(done, &byte, 1);
   ::_exit(0);
 }
 
@@ -177,8 +186,10 @@ Result<KernelIds> choose_kernel_ids(std::uint32_t slot) {
   const std::string number = std::to_string(::getuid());
   const IdRange uids = find_range(text_of("/etc/subuid"), user, number);
   const IdRange gids = find_range(text_of("/etc/subgid"), user, number);
-  if (::access(kNewUidMap, X_OK) != 0 || ::access(kNewGidMap, X_OK) != 0) return none("the package uidmap is not installed");
-  if (uids.count < kSubIdsPerEnclave || gids.count < kSubIdsPerEnclave) return none("no range in /etc/subuid and /etc/subgid");
+  if (::access(kNewUidMap, X_OK) != 0 || ::access(kNewGidMap, X_OK) != 0)
+    return none("the package uidmap is not installed");
+  if (uids.count < kSubIdsPerEnclave || gids.count < kSubIdsPerEnclave)
+    return none("no range in /etc/subuid and /etc/subgid");
   // A short range is shared from its start again: better two workloads with one uid than a workload with its runtime's.
   const std::uint32_t uid = uids.first + slot % (uids.count / kSubIdsPerEnclave) * kSubIdsPerEnclave;
   const std::uint32_t gid = gids.first + slot % (gids.count / kSubIdsPerEnclave) * kSubIdsPerEnclave;

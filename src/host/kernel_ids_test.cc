@@ -17,8 +17,8 @@ TEST(KernelIdsTest, FindsTheRangeOfAUserByNameOrNumber) {
 }
 
 TEST(KernelIdsTest, IgnoresLinesThatAreBroken) {
-  for (const char* text : {"alice", "alice:", "alice:x:5", "alice:5", "alice:5:", "alice:5:x", "alice:0:5", "alice:5:5:5",
-                           "alice:4294967290:100", ":5:5", "alicia:5:5", "#alice:5:5"}) {
+  for (const char* text : {"alice", "alice:", "alice:x:5", "alice:5", "alice:5:", "alice:5:x", "alice:0:5",
+                           "alice:5:5:5", "alice:4294967290:100", ":5:5", "alicia:5:5", "#alice:5:5"}) {
     EXPECT_EQ(find_range(text, "alice", "1000").count, 0U) << text;
   }
 }
@@ -36,9 +36,7 @@ TEST(KernelIdsTest, GivesNoTwoEnclavesOfRootTheSameId) {
   const auto first = choose_kernel_ids(0);
   const auto second = choose_kernel_ids(1);
   ASSERT_TRUE(first && second);
-  const auto all = [](const KernelIds& ids) {
-    return std::array{ids.enclave, ids.workload_uid, ids.spare_uid};
-  };
+  const auto all = [](const KernelIds& ids) { return std::array{ids.enclave, ids.workload_uid, ids.spare_uid}; };
   for (const auto a : all(*first)) {
     EXPECT_NE(a, 0U);
     for (const auto b : all(*second)) EXPECT_NE(a, b);

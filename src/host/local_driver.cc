@@ -198,7 +198,8 @@ class LocalDriver final : public Driver {
       good = good && ::lchown(entry.path().c_str(), uid, uid) == 0;
     }
     if (good && !error) return {};
-    return fail(ErrorCode::kInternal, "host.file.write", "the folder " + folder + " cannot be handed to the enclave's uid");
+    return fail(ErrorCode::kInternal, "host.file.write",
+                "the folder " + folder + " cannot be handed to the enclave's uid");
   }
 
   Outcome<void> spawn(const std::string& folder) {
@@ -224,10 +225,10 @@ class LocalDriver final : public Driver {
 
   static net::Descriptor open_log(const std::string& folder) {
     const std::string path = folder + "/" + kLogFile;
-    struct stat status {};
+    struct stat status{};
     const bool large = ::lstat(path.c_str(), &status) == 0 && status.st_size > kMaxLog;
-    return net::Descriptor(::open(path.c_str(),
-                                  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (large ? O_TRUNC : 0), 0600));
+    return net::Descriptor(
+        ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (large ? O_TRUNC : 0), 0600));
   }
 
   // The first process ends at once; the shim that it leaves is nobody's child.

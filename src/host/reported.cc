@@ -26,10 +26,10 @@ std::string printable(std::string_view text) {
 }
 
 std::optional<ErrorCode> error_code_from(std::string_view name) {
-  constexpr std::array kCodes{
-      ErrorCode::kMalformed,       ErrorCode::kUnsupported,    ErrorCode::kLimitExceeded, ErrorCode::kNotAuthentic,
-      ErrorCode::kExpired,         ErrorCode::kPolicyRejected, ErrorCode::kInvalidArgument, ErrorCode::kNotFound,
-      ErrorCode::kUnavailable,     ErrorCode::kInternal};
+  constexpr std::array kCodes{ErrorCode::kMalformed,       ErrorCode::kUnsupported, ErrorCode::kLimitExceeded,
+                              ErrorCode::kNotAuthentic,    ErrorCode::kExpired,     ErrorCode::kPolicyRejected,
+                              ErrorCode::kInvalidArgument, ErrorCode::kNotFound,    ErrorCode::kUnavailable,
+                              ErrorCode::kInternal};
   for (const ErrorCode code : kCodes) {
     if (to_string(code) == name) return code;
   }

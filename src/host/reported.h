@@ -39,14 +39,13 @@ std::optional<ErrorCode> error_code_from(std::string_view name);
 }  // namespace gateway::host
 
 // Like GATEWAY_TRY and GATEWAY_ASSIGN, in functions that return an Outcome and call ones that return a Result.
-#define GATEWAY_TRY_REPORTED(...)                                                              \
-  do {                                                                                         \
-    if (const auto gateway_status = (__VA_ARGS__); !gateway_status)                            \
-      return std::unexpected(::gateway::host::Reported::from(gateway_status.error()));         \
+#define GATEWAY_TRY_REPORTED(...)                                                      \
+  do {                                                                                 \
+    if (const auto gateway_status = (__VA_ARGS__); !gateway_status)                    \
+      return std::unexpected(::gateway::host::Reported::from(gateway_status.error())); \
   } while (false)
-#define GATEWAY_ASSIGN_REPORTED(target, ...)                                                   \
-  auto GATEWAY_CONCAT(gateway_result_, __LINE__) = (__VA_ARGS__);                              \
-  if (!GATEWAY_CONCAT(gateway_result_, __LINE__))                                              \
-    return std::unexpected(                                                                    \
-        ::gateway::host::Reported::from(GATEWAY_CONCAT(gateway_result_, __LINE__).error()));   \
+#define GATEWAY_ASSIGN_REPORTED(target, ...)                                                                    \
+  auto GATEWAY_CONCAT(gateway_result_, __LINE__) = (__VA_ARGS__);                                               \
+  if (!GATEWAY_CONCAT(gateway_result_, __LINE__))                                                               \
+    return std::unexpected(::gateway::host::Reported::from(GATEWAY_CONCAT(gateway_result_, __LINE__).error())); \
   target = *std::move(GATEWAY_CONCAT(gateway_result_, __LINE__))

@@ -151,7 +151,7 @@ pid_t child_pid_of(std::string_view info) {
 }
 
 bool usable(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
 
@@ -165,8 +165,8 @@ void fill_cpus(const SandboxSpec& spec, ChildPlan& plan) {
 
 }  // namespace
 
-Result<std::string> find_bwrap() {
-  for (const char* path : {"/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"}) {
+Result<std::string> find_bwrap(std::span<const char* const> places) {
+  for (const char* path : places) {
     if (usable(path)) return path;
   }
   return fail(ErrorCode::kUnavailable, "host.sandbox.bwrap", "bubblewrap is not installed",
@@ -209,7 +209,8 @@ Result<SandboxProcess> start_sandbox(const SandboxSpec& spec) {
   if (!spec.cgroup.empty()) {
     procs = net::Descriptor(::open((spec.cgroup + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
     if (!procs.valid()) {
-      return fail(ErrorCode::kInternal, "host.sandbox.start", std::string("the cgroup cannot be joined: ") + std::strerror(errno));
+      return fail(ErrorCode::kInternal, "host.sandbox.start",
+                  std::string("the cgroup cannot be joined: ") + std::strerror(errno));
     }
   }
   net::Descriptor user_namespace;
@@ -223,9 +224,12 @@ Result<SandboxProcess> start_sandbox(const SandboxSpec& spec) {
   for (auto& argument : arguments) plan.arguments.push_back(argument.data());
   plan.arguments.push_back(nullptr);
   plan.first_other = static_cast<unsigned>(kUserNamespace) + (user_namespace.valid() ? 1U : 0U);
-  plan.descriptors = {spec.control,         spec.nsm,
-                      spec.ingress,         info.write_end.get(),
-                      failure.write_end.get(), user_namespace.valid() ? user_namespace.get() : null.get()};
+  plan.descriptors = {spec.control,
+                      spec.nsm,
+                      spec.ingress,
+                      info.write_end.get(),
+                      failure.write_end.get(),
+                      user_namespace.valid() ? user_namespace.get() : null.get()};
   plan.messages = messages.write_end.get();
   plan.null = null.get();
   plan.cgroup_procs = procs.get();
@@ -251,8 +255,8 @@ Result<SandboxProcess> start_sandbox(const SandboxSpec& spec) {
     ::kill(child, SIGKILL);
     const std::string said = read_to_end(messages.read_end.get(), 1000);
     ::waitpid(child, nullptr, 0);
-    return fail(ErrorCode::kInternal, "host.sandbox.start",
-                "the sandbox did not start: " + (why.empty() ? said : why), "type: gateway doctor");
+    return fail(ErrorCode::kInternal, "host.sandbox.start", "the sandbox did not start: " + (why.empty() ? said : why),
+                "type: gateway doctor");
   }
   process.messages = std::move(messages.read_end);
   return process;

@@ -1,14 +1,16 @@
 // The sandbox of platform local: bubblewrap with namespaces of its own for everything, no capability, a read-only root,
 // and the runtime as PID 1 with three inherited descriptors. Any step that fails is fatal.
 //
-// Started by root, the enclave first gets a kernel uid of its own: bwrap's --uid alone would leave kernel uid 0. Where ids
-// for it are to be had, the workload can be given another: then the runtime keeps the three capabilities that this takes.
-// Errors: kUnavailable host.sandbox.bwrap; kInternal host.sandbox.start
+// Started by root, the enclave first gets a kernel uid of its own: bwrap's --uid alone would leave kernel uid 0. Where
+// ids for it are to be had, the workload can be given another: then the runtime keeps the three capabilities that this
+// takes. Errors: kUnavailable host.sandbox.bwrap; kInternal host.sandbox.start
 #pragma once
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,12 +21,12 @@
 namespace gateway::host {
 
 struct SandboxSpec {
-  std::string bwrap;             // absolute path
-  std::string tree;              // becomes the read-only root
-  std::uint64_t memory = 0;      // bounds the temporary file systems
-  std::vector<int> cpus;         // empty: all
+  std::string bwrap;         // absolute path
+  std::string tree;          // becomes the read-only root
+  std::uint64_t memory = 0;  // bounds the temporary file systems
+  std::vector<int> cpus;     // empty: all
   KernelIds ids;
-  std::string cgroup;            // empty: none
+  std::string cgroup;  // empty: none
   // Borrowed; become descriptors 3, 4 and 5 of the enclave's PID 1.
   int control = -1;
   int nsm = -1;
@@ -32,13 +34,14 @@ struct SandboxSpec {
 };
 
 struct SandboxProcess {
-  pid_t bwrap = 0;                 // our child, which ends with the enclave
-  pid_t init = 0;                  // the enclave's PID 1, as the host numbers it
-  net::Descriptor bwrap_handle;    // a pidfd: readable when it has ended
-  net::Descriptor messages;        // what bwrap and the runtime print on standard error
+  pid_t bwrap = 0;               // our child, which ends with the enclave
+  pid_t init = 0;                // the enclave's PID 1, as the host numbers it
+  net::Descriptor bwrap_handle;  // a pidfd: readable when it has ended
+  net::Descriptor messages;      // what bwrap and the runtime print on standard error
 };
 
-Result<std::string> find_bwrap();
+inline constexpr std::array kBwrapPlaces{"/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"};
+Result<std::string> find_bwrap(std::span<const char* const> places = kBwrapPlaces);
 // The argument list, apart so that tests can read it.
 struct SandboxDescriptors {
   int info = -1;            // where bwrap tells the pid of its child

@@ -32,11 +32,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kBeyondGrace{5'000};       // after the enclave's own grace, it is killed
-constexpr milliseconds kTerminationGrace{10'000}; // on SIGTERM
-constexpr milliseconds kDrainTime{2'000};         // for answers that clients have not fetched yet
+constexpr milliseconds kBeyondGrace{5'000};        // after the enclave's own grace, it is killed
+constexpr milliseconds kTerminationGrace{10'000};  // on SIGTERM
+constexpr milliseconds kDrainTime{2'000};          // for answers that clients have not fetched yet
 constexpr milliseconds kDrainStep{20};
-constexpr std::size_t kMaxMessages = 4096;        // last words kept
+constexpr std::size_t kMaxMessages = 4096;  // last words kept
 constexpr std::size_t kMaxLoggedMessages = 256UZ * 1024;
 
 class Shim {
@@ -119,8 +119,8 @@ class Shim {
       ::pthread_setname_np(::pthread_self(), "nsm");
       auto measured = image::measure(parts_.image);
       if (measured && image_key(parts_.image, measured->pcr0) != parts_.spec.image_key) {
-        measured = fail(ErrorCode::kUnavailable, "host.store.changed",
-                        "the stored image is not the one that was added", "run the image again with `gateway run`");
+        measured = fail(ErrorCode::kUnavailable, "host.store.changed", "the stored image is not the one that was added",
+                        "run the image again with `gateway run`");
       }
       if (!measured) {
         loop_.post([this, why = Reported::from(measured.error())] {
@@ -170,15 +170,19 @@ class Shim {
   }
 
   void on_fatal(std::string_view id, std::string_view detail) {
-    Reported why{ErrorCode::kPolicyRejected, well_formed_id(id) ? std::string(id) : "host.enclave.protocol",
-                 printable(detail), {}};
+    Reported why{ErrorCode::kPolicyRejected,
+                 well_formed_id(id) ? std::string(id) : "host.enclave.protocol",
+                 printable(detail),
+                 {}};
     say("shim.enclave_refused", {{"id", why.id}, {"detail", why.detail}});
     fail_with(std::move(why));
   }
 
   void on_control_closed(std::optional<Error> why) {
     if (!why) return;
-    fail_with({ErrorCode::kMalformed, "host.enclave.protocol", "the enclave broke the control channel: " + why->detail(),
+    fail_with({ErrorCode::kMalformed,
+               "host.enclave.protocol",
+               "the enclave broke the control channel: " + why->detail(),
                {}});
     kill_enclave();
   }
@@ -194,9 +198,7 @@ class Shim {
     enter(EnclaveState::kStopping);
   }
 
-  void kill_enclave() {
-    ::syscall(SYS_pidfd_send_signal, parts_.process.bwrap_handle.get(), SIGKILL, nullptr, 0);
-  }
+  void kill_enclave() { ::syscall(SYS_pidfd_send_signal, parts_.process.bwrap_handle.get(), SIGKILL, nullptr, 0); }
 
   void on_message() {
     std::array<char, 2048> buffer{};
@@ -238,8 +240,8 @@ class Shim {
     }
     std::string how = WIFSIGNALED(wait_status) ? "by signal " + std::to_string(WTERMSIG(wait_status))
                                                : "with status " + std::to_string(WEXITSTATUS(wait_status));
-    const std::string words = printable(last_words_.size() > 1024 ? last_words_.substr(last_words_.size() - 1024)
-                                                                   : last_words_);
+    const std::string words =
+        printable(last_words_.size() > 1024 ? last_words_.substr(last_words_.size() - 1024) : last_words_);
     if (!words.empty()) how += "; its last words: " + words;
     return {ErrorCode::kUnavailable, "host.enclave.ended", "the enclave ended unasked, " + how,
             "type: gateway logs " + spec.name + " --events"};

@@ -33,7 +33,8 @@ struct SocketPair {
 Result<SocketPair> make_socket_pair() {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    return fail(ErrorCode::kInternal, "host.shim.listen", std::string("no sockets to be had: ") + std::strerror(errno));
+    return fail(ErrorCode::kInternal, "host.sandbox.start",
+                std::string("no sockets to be had: ") + std::strerror(errno));
   }
   return SocketPair{net::Descriptor(ends[0]), net::Descriptor(ends[1])};
 }
@@ -63,7 +64,7 @@ Result<net::Descriptor> lock_of_folder(const std::string& path) {
 
 Status give_up_root(std::uint32_t id) {
   if (id == 0 || (drop_to(id) && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)) return {};
-  return fail(ErrorCode::kInternal, "host.shim.privileges", "the shim could not give up root");
+  return fail(ErrorCode::kInternal, "host.sandbox.start", "the shim could not give up root");
 }
 
 SandboxSpec sandbox_of(const EnclaveSpec& spec, std::string bwrap) {
@@ -111,11 +112,10 @@ Result<ShimParts> prepare_shim(const std::string& path, const Clock& clock) {
   }());
   GATEWAY_ASSIGN(SocketPair control, make_socket_pair());
   GATEWAY_ASSIGN(SocketPair nsm, make_socket_pair());
-  GATEWAY_ASSIGN(const net::Descriptor ingress,
-                 listen_in_folder(folder.get(), kIngressSocket, 0600, kEnclaveBacklog));
+  GATEWAY_ASSIGN(const net::Descriptor ingress, listen_in_folder(folder.get(), kIngressSocket, 0600, kEnclaveBacklog));
   const std::uint32_t id = spec.ids.enclave;
   if (id != 0 && ::fchownat(folder.get(), kIngressSocket, id, id, AT_SYMLINK_NOFOLLOW) != 0) {
-    return fail(ErrorCode::kInternal, "host.shim.privileges", std::string("the ingress socket: ") + std::strerror(errno));
+    return fail(ErrorCode::kInternal, "host.sandbox.start", std::string("the ingress socket: ") + std::strerror(errno));
   }
   GATEWAY_ASSIGN(net::Descriptor status_socket, listen_in_folder(folder.get(), kStatusSocket, 0600, 64));
 
@@ -131,10 +131,10 @@ Result<ShimParts> prepare_shim(const std::string& path, const Clock& clock) {
   status.config_digest = to_hex(channel::deployment_digest(config));
   status.root_sha256 = to_hex(crypto::sha256(root.certificate.der()));
   status.root_pem = root.certificate.to_pem();
-  return ShimParts{std::move(spec),    std::move(config), std::move(tokens),        std::move(folder),
-                   *std::move(lock),   std::move(listener), std::move(status_socket), std::move(control.ours),
-                   std::move(nsm.ours), std::move(process), std::move(image),        std::move(root),
-                   std::move(events),  std::move(status)};
+  return ShimParts{std::move(spec),     std::move(config),   std::move(tokens),        std::move(folder),
+                   *std::move(lock),    std::move(listener), std::move(status_socket), std::move(control.ours),
+                   std::move(nsm.ours), std::move(process),  std::move(image),         std::move(root),
+                   std::move(events),   std::move(status)};
 }
 
 void write_last_status(int folder, const ShimStatus& status) {

@@ -18,17 +18,17 @@ struct ShimParts {
   EnclaveSpec spec;
   Bytes config;
   Bytes tokens;
-  net::Descriptor folder;         // O_PATH: reached whatever rights are given up
-  net::Descriptor lock;           // held for life
-  net::Descriptor listener;       // TCP, for clients
+  net::Descriptor folder;    // O_PATH: reached whatever rights are given up
+  net::Descriptor lock;      // held for life
+  net::Descriptor listener;  // TCP, for clients
   net::Descriptor status_socket;
-  net::Descriptor control;        // this side's ends
+  net::Descriptor control;  // this side's ends
   net::Descriptor nsm;
   SandboxProcess process;
   image::Eif image;
   attester::LocalRoot root;
   EventLog events;
-  ShimStatus status;              // as far as it is known
+  ShimStatus status;  // as far as it is known
 };
 
 // Everything up to a running sandbox; then gives up root when the specification names a uid.

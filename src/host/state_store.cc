@@ -179,10 +179,11 @@ Result<StateStore> StateStore::open(const std::string& path) {
 
 Result<std::vector<EnclaveRecord>> StateStore::all() const {
   const std::lock_guard lock(impl_->mutex);
-  GATEWAY_ASSIGN(const Statement statement,
-                 prepare(impl_->database.get(),
-                         "SELECT name, platform, image_key, listen, config, tokens, memory, cpu_count, cpus, slot, desired, "
-                         "pending, restarts, start_timeout_ms, max_connections, created_at_ms FROM enclaves ORDER BY name"));
+  GATEWAY_ASSIGN(
+      const Statement statement,
+      prepare(impl_->database.get(),
+              "SELECT name, platform, image_key, listen, config, tokens, memory, cpu_count, cpus, slot, desired, "
+              "pending, restarts, start_timeout_ms, max_connections, created_at_ms FROM enclaves ORDER BY name"));
   std::vector<EnclaveRecord> records;
   int step = SQLITE_ROW;
   while ((step = sqlite3_step(statement.get())) == SQLITE_ROW) records.push_back(record_from(statement.get()));
@@ -220,8 +221,7 @@ Status StateStore::put(const EnclaveRecord& record) {
 
 Status StateStore::remove(const std::string& name) {
   const std::lock_guard lock(impl_->mutex);
-  GATEWAY_ASSIGN(const Statement statement,
-                 prepare(impl_->database.get(), "DELETE FROM enclaves WHERE name = ?"));
+  GATEWAY_ASSIGN(const Statement statement, prepare(impl_->database.get(), "DELETE FROM enclaves WHERE name = ?"));
   Binder(statement.get()).text(name);
   if (sqlite3_step(statement.get()) == SQLITE_DONE) return {};
   return broken(impl_->database.get(), "the state cannot be written");

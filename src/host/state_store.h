@@ -23,13 +23,13 @@ struct EnclaveRecord {
   std::string name;
   std::string platform;
   std::string image_key;
-  std::string listen;          // as allocated: the port stays over restarts
+  std::string listen;  // as allocated: the port stays over restarts
   Bytes config;
-  Bytes tokens;                // the newest list that was handed over
+  Bytes tokens;  // the newest list that was handed over
   std::uint64_t memory = 0;
   std::uint32_t cpu_count = 0;
   std::vector<int> cpus;
-  std::uint32_t slot = 0;      // EnclaveSpec::slot
+  std::uint32_t slot = 0;  // EnclaveSpec::slot
   Desired desired = Desired::kRunning;
   bool pending = true;
   std::uint64_t restarts = 0;

@@ -109,7 +109,7 @@ TEST(StateStoreTest, LosesNothingThatWasStoredWhenItsWriterIsKilled) {
 TEST(StateStoreTest, IsForItsOwnerAlone) {
   const TestFolder folder;
   ASSERT_TRUE(StateStore::open(folder.file("db")).has_value());
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(folder.file("db").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
 }

@@ -72,7 +72,7 @@ Result<std::string> survey(const std::string& tree) {
   std::error_code error;
   for (auto entry = fs::recursive_directory_iterator(tree, error);
        !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    struct stat status {};
+    struct stat status{};
     if (::lstat(entry->path().c_str(), &status) != 0) return cannot("look at", entry->path());
     std::string line = entry->path().native().substr(tree.size());
     line.append("\n").append(std::to_string(status.st_mode));
@@ -85,7 +85,8 @@ Result<std::string> survey(const std::string& tree) {
     lines.push_back(std::move(line));
   }
   if (error) {
-    return fail(ErrorCode::kUnavailable, "host.store.damaged", "the tree " + tree + " cannot be read: " + error.message());
+    return fail(ErrorCode::kUnavailable, "host.store.damaged",
+                "the tree " + tree + " cannot be read: " + error.message());
   }
   std::ranges::sort(lines);
   crypto::Hasher hasher(crypto::HashAlgorithm::kSha256);
@@ -106,7 +107,7 @@ Status check_runnable(const image::Eif& eif, const std::string& tree) {
     return fail(ErrorCode::kUnsupported, "host.image.architecture",
                 std::string("the image is for ") + (eif.arm64() ? "arm64" : "x86_64") + ", this host is not");
   }
-  struct stat init {};
+  struct stat init{};
   if (::lstat((tree + std::string(image::kInitPath)).c_str(), &init) != 0 || !S_ISREG(init.st_mode) ||
       (init.st_mode & 0111U) == 0) {
     return fail(ErrorCode::kMalformed, "host.image.init", "the image has no program /init to start",
@@ -132,7 +133,8 @@ std::string image_key(const image::Eif& eif, const image::Pcr& pcr0) {
   parts.put("gateway/image-key/v1");
   parts.put(pcr0);
   for (const auto& section : eif.sections()) {
-    const bool measured = section.type != image::SectionType::kMetadata && section.type != image::SectionType::kSignature;
+    const bool measured =
+        section.type != image::SectionType::kMetadata && section.type != image::SectionType::kSignature;
     if (!measured) continue;
     parts.u16be(static_cast<std::uint16_t>(section.type));
     parts.u64be(section.data.size());
@@ -140,7 +142,8 @@ std::string image_key(const image::Eif& eif, const image::Pcr& pcr0) {
   return to_hex(crypto::sha256(parts.bytes()));
 }
 
-ImageStore::ImageStore(ImageStore&& other) noexcept : folder_(std::move(other.folder_)), seen_(std::move(other.seen_)) {}
+ImageStore::ImageStore(ImageStore&& other) noexcept
+    : folder_(std::move(other.folder_)), seen_(std::move(other.seen_)) {}
 
 Result<ImageStore> ImageStore::open(const std::string& folder) {
   GATEWAY_TRY(make_folder(folder, 0755));
@@ -154,7 +157,7 @@ Result<ImageStore> ImageStore::open(const std::string& folder) {
 }
 
 Result<ImageStore::FileIdentity> ImageStore::identify(int image_file, std::uint64_t max_size) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(image_file, &status) != 0 || !S_ISREG(status.st_mode)) {
     return fail(ErrorCode::kInvalidArgument, "host.image.file", "the image is not a regular file",
                 "name the .eif file that `gateway build` wrote");
@@ -164,8 +167,8 @@ Result<ImageStore::FileIdentity> ImageStore::identify(int image_file, std::uint6
     return fail(ErrorCode::kLimitExceeded, "host.image.size",
                 "the image has " + std::to_string(size) + " bytes; this host takes " + std::to_string(max_size));
   }
-  return FileIdentity{{status.st_dev, status.st_ino, size, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim),
-                       status.st_mode}};
+  return FileIdentity{
+      {status.st_dev, status.st_ino, size, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim), status.st_mode}};
 }
 
 Result<StoredImage> ImageStore::add(int image_file) {

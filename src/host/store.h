@@ -7,8 +7,8 @@
 // Input:  a descriptor of an untrusted file; it is copied first, so that its owner cannot change it afterwards.
 // Bounds: max_image_size; what image/unpack.h allows.
 // Errors: those of image/eif.h, measure.h, unpack.h and description.h; kInvalidArgument host.image.file;
-//         kLimitExceeded host.image.size; kUnsupported host.image.architecture; kMalformed host.image.init, host.image.description;
-//         kInternal host.store.write; kUnavailable host.store.damaged
+//         kLimitExceeded host.image.size; kUnsupported host.image.architecture; kMalformed host.image.init,
+//         host.image.description; kInternal host.store.write; kUnavailable host.store.damaged
 #pragma once
 
 #include <array>

@@ -2,87 +2,27 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <thread>
 
-#include "host/test_folder.h"
-#include "image/cpio.h"
+#include "host/test_image.h"
 #include "image/crc32.h"
-#include "image/stream.h"
 
 namespace gateway::host {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Collect final : public image::ByteSink {
- public:
-  Status write(ByteView view) override {
-    append(bytes, view);
-    return {};
-  }
-  Bytes bytes;
-};
-
-image::Description description() {
-  image::Description wanted;
-  wanted.name = "sample";
-  wanted.workload.argv = {"/bin/app"};
-  wanted.ingress.socket = "/run/gateway/app.sock";
-  wanted.ingress.paths = {"/echo"};
-  return wanted;
+net::Descriptor open_file(const std::string& path) {
+  return net::Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
 }
 
-struct Parts {
-  bool init = true;
-  std::uint32_t init_mode = 0755;
-  std::string description = *image::encode_description(host::description());
-  std::string application = "app";
-};
-
-Bytes ramdisk_one(const Parts& parts) {
-  Collect out;
-  image::CpioWriter writer(out, 0);
-  EXPECT_TRUE(writer.folder("gateway", 0755).has_value());
-  EXPECT_TRUE(writer.file("gateway/cmdline", 0644, as_bytes("quiet")).has_value());
-  if (parts.init) EXPECT_TRUE(writer.file("init", parts.init_mode, as_bytes("runtime")).has_value());
-  EXPECT_TRUE(writer.finish().has_value());
-  return out.bytes;
-}
-
-Bytes ramdisk_two(const Parts& parts) {
-  Collect out;
-  image::CpioWriter writer(out, 0);
-  EXPECT_TRUE(writer.file("gateway/image.json", 0644, as_bytes(parts.description)).has_value());
-  EXPECT_TRUE(writer.folder("rootfs", 0755).has_value());
-  EXPECT_TRUE(writer.file("rootfs/app", 0755, as_bytes(parts.application)).has_value());
-  EXPECT_TRUE(writer.finish().has_value());
-  return out.bytes;
-}
-
-std::string write_image(const TestFolder& folder, const std::string& name, const Parts& parts,
-                        const std::string& metadata = {}) {
-  const Bytes first = ramdisk_one(parts);
-  const Bytes second = ramdisk_two(parts);
-  const std::string path = folder.file(name);
-  const auto written = image::write_eif({.kernel = {},
-                                         .cmdline = "quiet",
-                                         .metadata = metadata,
-                                         .ramdisks = {ByteView(first), ByteView(second)},
-                                         .signature = {}},
-                                        path);
-  EXPECT_TRUE(written.has_value()) << written.error().message();
-  return path;
-}
-
-net::Descriptor open_file(const std::string& path) { return net::Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)); }
-
-std::string id_of(const Result<StoredImage>& stored) {
-  return stored ? "accepted" : std::string(stored.error().id());
-}
+std::string id_of(const Result<StoredImage>& stored) { return stored ? "accepted" : std::string(stored.error().id()); }
 
 class StoreTest : public testing::Test {
  protected:
@@ -120,8 +60,8 @@ TEST_F(StoreTest, HoldsACopyThatTheOwnerOfTheFileCannotChange) {
   ASSERT_TRUE(stored.has_value());
   std::ofstream(path, std::ios::binary | std::ios::trunc) << "changed";
   EXPECT_TRUE(image::Eif::open(stored->file).has_value());
-  struct stat original {};
-  struct stat copy {};
+  struct stat original{};
+  struct stat copy{};
   ASSERT_EQ(::stat(path.c_str(), &original), 0);
   ASSERT_EQ(::stat(stored->file.c_str(), &copy), 0);
   EXPECT_NE(original.st_ino, copy.st_ino);
@@ -151,7 +91,9 @@ TEST_F(StoreTest, TellsImagesApartThatMoveBytesAcrossABoundary) {
   const auto key = [&](ByteView first, ByteView second) {
     const std::string path = folder_.file("x.eif");
     fs::remove(path);
-    EXPECT_TRUE(image::write_eif({.kernel = {}, .cmdline = "q", .metadata = {}, .ramdisks = {first, second}, .signature = {}}, path).has_value());
+    EXPECT_TRUE(image::write_eif(
+                    {.kernel = {}, .cmdline = "q", .metadata = {}, .ramdisks = {first, second}, .signature = {}}, path)
+                    .has_value());
     const auto eif = image::Eif::open(path);
     return std::pair(image_key(*eif, image::measure(*eif)->pcr0), image::measure(*eif)->pcr0);
   };
@@ -164,7 +106,7 @@ TEST_F(StoreTest, RefusesADamagedImageAndKeepsNothing) {
   {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(-5, std::ios::end);
-    file.put('!');
+    file.put('\x7f');
   }
   EXPECT_EQ(id_of(add(path)), "image.eif.crc");
   EXPECT_EQ(entries(), 0U);
@@ -180,7 +122,9 @@ TEST_F(StoreTest, RefusesWhatCannotRunHere) {
 TEST_F(StoreTest, RefusesAnImageWithoutADescription) {
   const Bytes first = ramdisk_one({});
   const std::string path = folder_.file("raw.eif");
-  ASSERT_TRUE(image::write_eif({.kernel = {}, .cmdline = "q", .metadata = {}, .ramdisks = {ByteView(first)}, .signature = {}}, path).has_value());
+  ASSERT_TRUE(image::write_eif(
+                  {.kernel = {}, .cmdline = "q", .metadata = {}, .ramdisks = {ByteView(first)}, .signature = {}}, path)
+                  .has_value());
   EXPECT_EQ(id_of(add(path)), "host.image.description");
 }
 
@@ -215,6 +159,20 @@ TEST_F(StoreTest, RefusesWhatIsNoRegularFile) {
 TEST_F(StoreTest, RefusesMoreThanItTakes) {
   store_.max_image_size = 100;
   EXPECT_EQ(id_of(add(write_image(folder_, "a.eif", {}))), "host.image.size");
+}
+
+TEST_F(StoreTest, SaysWhenThereIsNoSpaceForAnImage) {
+  const std::string path = write_image(folder_, "a.eif", {});
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit tiny{.rlim_cur = 100, .rlim_max = before.rlim_max};
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tiny), 0);
+  const auto stored = add(path);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_EQ(id_of(stored), "host.store.write");
+  EXPECT_EQ(entries(), 0U);
 }
 
 TEST_F(StoreTest, NoticesAndMendsATreeThatWasChanged) {
