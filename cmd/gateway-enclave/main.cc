@@ -33,12 +33,11 @@ Status serve(const runtime::Arguments& arguments, net::Descriptor& control, net:
   GATEWAY_ASSIGN(runtime::Booted booted,
                  runtime::boot({.platform = arguments.platform, .root = {}, .control = control.get()}, nsm));
   log::set_up(log::Format::kJson, booted.config.log_level);
-  GATEWAY_ASSIGN(const auto enclave,
-                 runtime::Enclave::start(std::move(booted), nsm,
-                                         {.control = net::Descriptor(::dup(control.get())),
-                                          .events = net::Descriptor(::dup(events.get())),
-                                          .ingress = std::move(ingress)},
-                                         {}));
+  GATEWAY_ASSIGN(const auto enclave, runtime::Enclave::start(std::move(booted), nsm,
+                                                             {.control = net::Descriptor(::dup(control.get())),
+                                                              .events = net::Descriptor(::dup(events.get())),
+                                                              .ingress = std::move(ingress)},
+                                                             {}));
   return enclave->run();
 }
 

@@ -26,10 +26,6 @@ std::optional<std::string_view> bearer_token(std::string_view authorization) {
   return token;
 }
 
-std::unexpected<LocalResponse> refused(int status, ErrorId id, std::string_view message, std::string_view headers = {}) {
-  return std::unexpected(refuse(status, id, message, headers));
-}
-
 constexpr std::string_view kChallenge = "WWW-Authenticate: Bearer\r\n";
 
 }  // namespace
@@ -83,24 +79,28 @@ std::shared_ptr<AdmittedCaller> Admission::find(std::string_view token) const {
   return found < callers_.size() ? callers_[found] : nullptr;
 }
 
-std::expected<std::shared_ptr<AdmittedCaller>, LocalResponse> Admission::admit(std::optional<std::string_view> authorization,
-                                                                       channel::Right right, MonotonicTime now) {
+std::expected<std::shared_ptr<AdmittedCaller>, LocalResponse> Admission::admit(
+    std::optional<std::string_view> authorization, channel::Right right, MonotonicTime now) {
   const auto token = authorization ? bearer_token(*authorization) : std::nullopt;
-  if (!token) return refused(401, "tokens.missing", "send Authorization: Bearer with a token", kChallenge);
+  if (!token)
+    return std::unexpected(refuse(401, "tokens.missing", "send Authorization: Bearer with a token", kChallenge));
   std::shared_ptr<AdmittedCaller> caller = find(*token);
-  if (!caller) return refused(401, "tokens.unknown", "this token is not admitted here", kChallenge);
+  if (!caller) return std::unexpected(refuse(401, "tokens.unknown", "this token is not admitted here", kChallenge));
   if (not_after_ <= clock_.now()) {
-    return refused(401, "tokens.expired", "the list that admits this token has expired", kChallenge);
+    return std::unexpected(refuse(401, "tokens.expired", "the list that admits this token has expired", kChallenge));
   }
-  if ((caller->entry.rights & right) == 0) return refused(403, "tokens.right", "this token does not have that right");
+  if ((caller->entry.rights & right) == 0)
+    return std::unexpected(refuse(403, "tokens.right", "this token does not have that right"));
   if (right != channel::kRightCall) return caller;
   if (const unsigned seconds = caller->requests.wait_for(1, now); seconds > 0) {
     ++caller->counters.refused;
-    return refused(429, "tokens.requests", "this token's requests a minute are used up", retry_after(seconds));
+    return std::unexpected(
+        refuse(429, "tokens.requests", "this token's requests a minute are used up", retry_after(seconds)));
   }
   if (const unsigned seconds = caller->model_tokens.wait_for(1, now); seconds > 0) {
     ++caller->counters.refused;
-    return refused(429, "tokens.quota", "this token's model tokens a minute are used up", retry_after(seconds));
+    return std::unexpected(
+        refuse(429, "tokens.quota", "this token's model tokens a minute are used up", retry_after(seconds)));
   }
   caller->requests.charge(1, now);
   ++caller->counters.requests;

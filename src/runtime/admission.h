@@ -24,7 +24,7 @@ namespace gateway::runtime {
 
 struct CallerCounters {
   std::uint64_t requests = 0;
-  std::uint64_t refused = 0;        // over a quota
+  std::uint64_t refused = 0;  // over a quota
   std::uint64_t complete = 0;
   std::uint64_t left = 0;
   std::uint64_t workload_failed = 0;
@@ -45,8 +45,7 @@ struct AdmittedCaller {
 
 class Admission {
  public:
-  Admission(crypto::PublicKey access_key, const Clock& clock)
-      : access_key_(std::move(access_key)), clock_(clock) {}
+  Admission(crypto::PublicKey access_key, const Clock& clock) : access_key_(std::move(access_key)), clock_(clock) {}
 
   // Takes a list with a higher version than any before it in this boot. The same bytes again change nothing.
   Status replace(ByteView file, MonotonicTime now);
@@ -54,7 +53,7 @@ class Admission {
   // Judges the Authorization header, the list's life and the right; with kRightCall also the quotas, and counts the
   // request against them.
   std::expected<std::shared_ptr<AdmittedCaller>, LocalResponse> admit(std::optional<std::string_view> authorization,
-                                                              channel::Right right, MonotonicTime now);
+                                                                      channel::Right right, MonotonicTime now);
 
   const std::vector<std::shared_ptr<AdmittedCaller>>& callers() const { return callers_; }
   std::optional<std::uint64_t> version() const { return version_; }

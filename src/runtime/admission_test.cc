@@ -21,10 +21,10 @@ class AdmissionTest : public ::testing::Test {
     return {.id = std::move(id), .token_sha256 = channel::token_digest(as_bytes(token)), .rights = rights};
   }
   Status replace(std::uint64_t version, std::vector<channel::TokenEntry> entries) {
-    return admission_.replace(*channel::sign_token_list({.version = version, .not_after = clock_.at + hours(1),
-                                                         .entries = std::move(entries)},
-                                                        key_),
-                              now_);
+    return admission_.replace(
+        *channel::sign_token_list(
+            {.version = version, .not_after = clock_.at + hours(1), .entries = std::move(entries)}, key_),
+        now_);
   }
   // "admitted", or status and id.
   std::string judged(std::optional<std::string_view> authorization, channel::Right right = channel::kRightCall) {
@@ -91,8 +91,8 @@ TEST_F(AdmissionTest, TheHighestVersionWins) {
 }
 
 TEST_F(AdmissionTest, TheSameBytesAgainChangeNothing) {
-  const Bytes file = *channel::sign_token_list({.version = 3, .not_after = clock_.at + hours(1),
-                                                .entries = {entry("a", "secret")}}, key_);
+  const Bytes file = *channel::sign_token_list(
+      {.version = 3, .not_after = clock_.at + hours(1), .entries = {entry("a", "secret")}}, key_);
   ASSERT_TRUE(admission_.replace(file, now_));
   EXPECT_TRUE(admission_.replace(file, now_));
   EXPECT_EQ(judged("Bearer secret"), "admitted");
@@ -101,8 +101,8 @@ TEST_F(AdmissionTest, TheSameBytesAgainChangeNothing) {
 TEST_F(AdmissionTest, AListOfAnotherKeyChangesNothing) {
   ASSERT_TRUE(replace(1, {entry("a", "secret")}));
   const auto other = *crypto::PrivateKey::generate(crypto::KeyType::kP256);
-  const Bytes forged = *channel::sign_token_list({.version = 9, .not_after = clock_.at + hours(1),
-                                                  .entries = {entry("b", "forged")}}, other);
+  const Bytes forged = *channel::sign_token_list(
+      {.version = 9, .not_after = clock_.at + hours(1), .entries = {entry("b", "forged")}}, other);
   EXPECT_EQ(admission_.replace(forged, now_).error().id(), "tokens.signature");
   EXPECT_EQ(judged("Bearer forged"), "401 tokens.unknown");
   EXPECT_EQ(judged("Bearer secret"), "admitted");

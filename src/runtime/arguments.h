@@ -1,4 +1,5 @@
-// The enclave's own command line: --platform=local|nitro --control=URL --nsm=fd:N|/dev/… --ingress=URL, each exactly once.
+// The enclave's own command line: --platform=local|nitro --control=URL --nsm=fd:N|PATH --ingress=URL, each exactly
+// once.
 //
 // Input:  from whoever starts the process: the host on local, the measured kernel command line elsewhere.
 // Errors: kInvalidArgument runtime.arguments; those of net/address.h
@@ -15,7 +16,7 @@ namespace gateway::runtime {
 struct Arguments {
   attestation::Platform platform{};
   net::Address control;
-  std::string nsm;      // "fd:N", or the path of a device
+  std::string nsm;  // "fd:N", or the path of a device
   net::Address ingress;
 };
 

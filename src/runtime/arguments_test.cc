@@ -25,8 +25,9 @@ TEST(Arguments, ReadsWhatAShimPasses) {
 }
 
 TEST(Arguments, ReadsWhatAnInitIsGiven) {
-  EXPECT_EQ(judged({"--ingress=vsock://4294967295:8443", "--nsm=/dev/nsm", "--control=vsock://3:9001", "--platform=nitro"}),
-            "accepted");
+  EXPECT_EQ(
+      judged({"--ingress=vsock://4294967295:8443", "--nsm=/dev/nsm", "--control=vsock://3:9001", "--platform=nitro"}),
+      "accepted");
 }
 
 TEST(Arguments, RefusesUnknownRepeatedAndMissingOnes) {
@@ -48,9 +49,7 @@ TEST(Arguments, AnInheritedDescriptorIsNotPassedOn) {
   EXPECT_NE(::fcntl(descriptor, F_GETFD) & FD_CLOEXEC, 0);
 }
 
-TEST(Arguments, ADescriptorThatIsNotOpenIsRefused) {
-  EXPECT_EQ(inherit(9'999).error().id(), "runtime.arguments");
-}
+TEST(Arguments, ADescriptorThatIsNotOpenIsRefused) { EXPECT_EQ(inherit(9'999).error().id(), "runtime.arguments"); }
 
 }  // namespace
 }  // namespace gateway::runtime

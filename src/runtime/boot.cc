@@ -26,7 +26,8 @@ Result<Bytes> read_whole(const std::string& path, std::size_t limit) {
   Bytes bytes(limit + 1);
   std::size_t size = 0;
   ssize_t got = -1;
-  while (file.valid() && size < bytes.size() && (got = ::read(file.get(), bytes.data() + size, bytes.size() - size)) > 0) {
+  while (file.valid() && size < bytes.size() &&
+         (got = ::read(file.get(), bytes.data() + size, bytes.size() - size)) > 0) {
     size += static_cast<std::size_t>(got);
   }
   if (got != 0) {
@@ -55,8 +56,8 @@ Status seed_randomness(attester::Attester& attester) {
   }
   crypto::mix_entropy(entropy);
   const net::Descriptor pool(::open("/dev/urandom", O_WRONLY | O_CLOEXEC));
-  const bool mixed = pool.valid() &&
-                     ::write(pool.get(), entropy.data(), entropy.size()) == static_cast<ssize_t>(entropy.size());
+  const bool mixed =
+      pool.valid() && ::write(pool.get(), entropy.data(), entropy.size()) == static_cast<ssize_t>(entropy.size());
   wipe(entropy);
   if (!mixed) log::info("runtime.random_pool_read_only");  // some sandboxes; the library's pool has it
   return {};
@@ -79,8 +80,8 @@ Status harden_process() {
   ::umask(077);
   const rlimit none{0, 0};
   if (::setrlimit(RLIMIT_CORE, &none) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-    return fail(ErrorCode::kInternal, "runtime.harden", std::string("core dumps could not be ruled out: ") +
-                                                            std::strerror(errno));
+    return fail(ErrorCode::kInternal, "runtime.harden",
+                std::string("core dumps could not be ruled out: ") + std::strerror(errno));
   }
   return {};
 }
@@ -88,8 +89,8 @@ Status harden_process() {
 Result<Booted> boot(const BootSources& sources, attester::NsmClient& nsm) {
   GATEWAY_TRY(seed_randomness(nsm));
   GATEWAY_TRY(check_command_line(sources));
-  GATEWAY_ASSIGN(const Bytes json, read_whole(sources.root + std::string(image::kDescriptionPath),
-                                              image::kMaxDescriptionBytes));
+  GATEWAY_ASSIGN(const Bytes json,
+                 read_whole(sources.root + std::string(image::kDescriptionPath), image::kMaxDescriptionBytes));
   GATEWAY_ASSIGN(image::Description description, image::parse_description(as_text(json)));
   GATEWAY_ASSIGN(const Bytes text, expect_frame(sources.control, net::ControlType::kConfig, "config"));
   GATEWAY_ASSIGN(const channel::DeploymentConfig deployment, channel::parse_deployment(as_text(text), "config"));
@@ -100,8 +101,12 @@ Result<Booted> boot(const BootSources& sources, attester::NsmClient& nsm) {
   GATEWAY_ASSIGN(Identity identity, make_identity(nsm, config_digest, own.clock.now()));
   GATEWAY_ASSIGN(Bytes tokens, expect_frame(sources.control, net::ControlType::kTokens, "tokens"));
   log::info("runtime.booted", {{"image", description.name}, {"config", "sha384:" + to_hex(config_digest)}});
-  return Booted{.description = std::move(description), .config = std::move(config), .config_digest = config_digest,
-                .clock = own.clock, .identity = std::move(identity), .tokens = std::move(tokens)};
+  return Booted{.description = std::move(description),
+                .config = std::move(config),
+                .config_digest = config_digest,
+                .clock = own.clock,
+                .identity = std::move(identity),
+                .tokens = std::move(tokens)};
 }
 
 }  // namespace gateway::runtime

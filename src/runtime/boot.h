@@ -1,4 +1,5 @@
-// From the first instruction to an enclave that may serve: each step in order, none skipped, the first that fails ends it.
+// From the first instruction to an enclave that may serve: each step in order, none skipped; the first that fails ends
+// it.
 //
 //  1. the process is hardened; the device's entropy goes into the kernel's and OpenSSL's pools
 //  2. the command line equals the measured copy                         (cmdline.h)
@@ -9,8 +10,8 @@
 // What differs between platforms is BootSources: where the command line comes from, and which device answers.
 //
 // Input:  files of the measured tree; frames from the host (hostile) in the order cmdline (local), config, tokens.
-// Errors: kUnavailable runtime.tree, control.closed; kMalformed control.order; kInternal runtime.random, and those of the
-//         headers named above. All are fatal.
+// Errors: kUnavailable runtime.tree, control.closed; kMalformed control.order; kInternal runtime.random, and those of
+//         the headers named above. All are fatal.
 #pragma once
 
 #include <string>
@@ -25,8 +26,8 @@ namespace gateway::runtime {
 
 struct BootSources {
   attestation::Platform platform = attestation::Platform::kLocal;
-  std::string root;        // the folder that the ramdisks unpacked to, without a slash at the end; empty: /
-  int control = -1;        // a blocking stream socket, borrowed
+  std::string root;  // the folder that the ramdisks unpacked to, without a slash at the end; empty: /
+  int control = -1;  // a blocking stream socket, borrowed
 };
 
 struct Booted {
@@ -35,7 +36,7 @@ struct Booted {
   crypto::Sha384 config_digest{};
   TrustedClock clock;
   Identity identity;
-  Bytes tokens;            // the host's first token list; empty: none yet
+  Bytes tokens;  // the host's first token list; empty: none yet
 };
 
 // No core dumps, no ptrace by equals, no file readable by others. Before any secret exists.

@@ -20,8 +20,8 @@ TEST(Cmdline, EqualTextPasses) {
 }
 
 TEST(Cmdline, NothingMayDifferOnLocal) {
-  for (const std::string_view other : {"", "reboot=t", "reboot=t panic=-1 ", "reboot=t panic=-1 x", "Xreboot=t panic=-1",
-                                       "reboot=t panic=-1 virtio_mmio.device=4K@0xd0000000:5"}) {
+  for (const std::string_view other : {"", "reboot=t", "reboot=t panic=-1 ", "reboot=t panic=-1 x",
+                                       "Xreboot=t panic=-1", "reboot=t panic=-1 virtio_mmio.device=4K@0xd0000000:5"}) {
     EXPECT_EQ(judged(other, Platform::kLocal), "runtime.cmdline_mismatch") << other;
   }
 }
@@ -34,11 +34,11 @@ TEST(Cmdline, TheHypervisorMayAppendItsDevices) {
 }
 
 TEST(Cmdline, NothingElseMayBeAppended) {
-  for (const std::string_view added : {"init=/bin/sh", "virtio_mmio.device=4K@0xd0000000:5 init=/bin/sh",
-                                       "virtio_mmio.device=4K@0xd0000000:5,init=/bin/sh", "virtio_mmio.device=",
-                                       "virtio_mmio.device=4K@0x:5", "virtio_mmio.device=4K@0xd0000000",
-                                       "virtio_mmio.device=4T@0xd0000000:5", "virtio_mmio.device=4K@0xd0000000:5:",
-                                       "xvirtio_mmio.device=4K@0xd0000000:5"}) {
+  for (const std::string_view added :
+       {"init=/bin/sh", "virtio_mmio.device=4K@0xd0000000:5 init=/bin/sh",
+        "virtio_mmio.device=4K@0xd0000000:5,init=/bin/sh", "virtio_mmio.device=", "virtio_mmio.device=4K@0x:5",
+        "virtio_mmio.device=4K@0xd0000000", "virtio_mmio.device=4T@0xd0000000:5",
+        "virtio_mmio.device=4K@0xd0000000:5:", "xvirtio_mmio.device=4K@0xd0000000:5"}) {
     EXPECT_EQ(judged(std::string(kMeasured) + " " + std::string(added), Platform::kNitro), "runtime.cmdline_mismatch")
         << added;
   }

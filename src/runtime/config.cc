@@ -56,12 +56,13 @@ Status narrow_limits(const image::LimitsDescription& image, const channel::Deplo
   GATEWAY_TRY(lower<std::uint64_t>("max_body", image.max_body, wanted.max_body, effective.max_body));
   GATEWAY_TRY(lower<std::uint64_t>("max_connections", image.max_connections, wanted.max_connections,
                                    effective.max_connections));
-  GATEWAY_TRY(lower<std::uint64_t>("max_in_flight", image.max_in_flight, wanted.max_in_flight, effective.max_in_flight));
+  GATEWAY_TRY(
+      lower<std::uint64_t>("max_in_flight", image.max_in_flight, wanted.max_in_flight, effective.max_in_flight));
   GATEWAY_TRY(lower<Duration>("head_timeout", image.head_timeout, wanted.head_timeout, effective.head_timeout));
   GATEWAY_TRY(lower<Duration>("body_timeout", image.body_timeout, wanted.body_timeout, effective.body_timeout));
   GATEWAY_TRY(lower<Duration>("idle_timeout", image.idle_timeout, wanted.idle_timeout, effective.idle_timeout));
-  GATEWAY_TRY(lower<Duration>("response_timeout", image.response_timeout, wanted.response_timeout,
-                              effective.response_timeout));
+  GATEWAY_TRY(
+      lower<Duration>("response_timeout", image.response_timeout, wanted.response_timeout, effective.response_timeout));
   effective.http.max_target = std::min(effective.http.max_target, effective.http.max_head);
   return {};
 }
@@ -69,7 +70,11 @@ Status narrow_limits(const image::LimitsDescription& image, const channel::Deplo
 }  // namespace
 
 Result<EffectiveConfig> narrow(const image::Description& description, const channel::DeploymentConfig& deployment) {
-  EffectiveConfig effective{.access_key = deployment.access_key, .paths = {}, .argv = {}, .env = {}, .limits = {},
+  EffectiveConfig effective{.access_key = deployment.access_key,
+                            .paths = {},
+                            .argv = {},
+                            .env = {},
+                            .limits = {},
                             .log_level = log::Level::kInfo};
   GATEWAY_TRY(narrow_paths(description, deployment, effective));
   GATEWAY_TRY(narrow_workload(description, deployment, effective));

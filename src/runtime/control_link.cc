@@ -59,9 +59,8 @@ Result<EventPipe> EventPipe::open() {
 ControlLink::ControlLink(net::Loop& loop, net::Descriptor channel, net::Descriptor events, Handlers handlers)
     : loop_(loop), channel_(std::move(channel)), events_(std::move(events)), handlers_(std::move(handlers)) {
   ::fcntl(channel_.get(), F_SETFL, ::fcntl(channel_.get(), F_GETFL) | O_NONBLOCK);
-  channel_source_ = loop_.watch(channel_.get(), [this](bool readable, bool writable, bool hung_up) {
-    on_channel(readable, writable, hung_up);
-  });
+  channel_source_ = loop_.watch(
+      channel_.get(), [this](bool readable, bool writable, bool hung_up) { on_channel(readable, writable, hung_up); });
   channel_source_->want(true, false);
   events_source_ = loop_.watch(events_.get(), [this](bool, bool, bool) { on_events(); });
   events_source_->want(true, false);
@@ -158,7 +157,8 @@ void report_fatal(int channel, int events, const Error& error) {
   make_patient(channel);
   std::string kept;
   std::array<char, kChunk> chunk;
-  for (ssize_t got = ::read(events, chunk.data(), chunk.size()); got > 0; got = ::read(events, chunk.data(), chunk.size())) {
+  for (ssize_t got = ::read(events, chunk.data(), chunk.size()); got > 0;
+       got = ::read(events, chunk.data(), chunk.size())) {
     split_lines(kept, {chunk.data(), static_cast<std::size_t>(got)}, [channel](std::string_view line) {
       static_cast<void>(net::write_control(channel, net::ControlType::kEvent, as_bytes(line)));
     });

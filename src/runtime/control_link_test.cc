@@ -9,6 +9,8 @@
 #include <array>
 #include <thread>
 
+#include "runtime/test_parts.h"
+
 namespace gateway::runtime {
 namespace {
 
@@ -25,12 +27,14 @@ class ControlLinkTest : public ::testing::Test {
     log_ = std::move(pipe->writing);
     link_ = std::make_unique<ControlLink>(
         loop_, net::Descriptor(ends[1]), std::move(pipe->reading),
-        ControlLink::Handlers{.tokens = [this](ByteView file) { seen_.push_back("tokens " + std::string(as_text(file))); },
-                              .stop = [this](Duration grace) { seen_.push_back("stop " + std::to_string(grace.count())); },
-                              .closed = [this] {
-                                seen_.emplace_back("closed");
-                                loop_.stop();
-                              }});
+        ControlLink::Handlers{
+            .tokens = [this](ByteView file) { seen_.push_back("tokens " + std::string(as_text(file))); },
+            .stop = [this](Duration grace) { seen_.push_back("stop " + std::to_string(grace.count())); },
+            .closed =
+                [this] {
+                  seen_.emplace_back("closed");
+                  loop_.stop();
+                }});
   }
   void turn() {
     const auto timer = loop_.timer([this] { loop_.stop(); });
@@ -120,6 +124,11 @@ TEST_F(ControlLinkTest, TheLastWordsArrive) {
   EXPECT_EQ(net::read_control(host_.get())->type, ControlType::kReady);
   EXPECT_EQ(as_text(net::read_control(host_.get())->body), "last");
   EXPECT_FALSE(net::read_control(host_.get()));
+}
+
+TEST(EventPipe, WithoutDescriptorsThereIsNone) {
+  const NoMoreDescriptors none;
+  EXPECT_EQ(EventPipe::open().error().id(), "runtime.events");
 }
 
 TEST(ReportFatal, SaysTheIdOnALineOfItsOwn) {

@@ -58,25 +58,30 @@ Status Enclave::Impl::set_up(attester::Attester& attester, EnclaveChannels chann
 void Enclave::Impl::make_workload(const std::string& root) {
   const WorkloadIdentity identity = choose_workload_identity();
   if (!identity.own) log::info("workload.shares_user");
-  workload = std::make_unique<Workload>(loop, *signals, logs,
-                                        plan_workload(booted.description, booted.config, identity, root),
-                                        Workload::Events{.ready = [this] { on_ready(); },
-                                                         .fatal = [this](const Error& error) { on_fatal(error); },
-                                                         .stopped = [this] { loop.stop(); }});
+  workload =
+      std::make_unique<Workload>(loop, *signals, logs, plan_workload(booted.description, booted.config, identity, root),
+                                 Workload::Events{.ready = [this] { on_ready(); },
+                                                  .fatal = [this](const Error& error) { on_fatal(error); },
+                                                  .stopped = [this] { loop.stop(); }});
 }
 
 Status Enclave::Impl::make_server(net::Descriptor ingress) {
-  gate = std::make_unique<RuntimeGate>(
-      booted.description, booted.config,
-      RuntimeGate::Parts{.loop = loop, .admission = admission, .evidence = *evidence, .logs = logs,
-                         .workload_ready = [this] { return workload->ready(); },
-                         .metrics = [this] {
-                           return write_metrics(server->metrics(), evidence->metrics(), workload->metrics(), admission);
-                         }});
+  gate = std::make_unique<RuntimeGate>(booted.description, booted.config,
+                                       RuntimeGate::Parts{.loop = loop,
+                                                          .admission = admission,
+                                                          .evidence = *evidence,
+                                                          .logs = logs,
+                                                          .workload_ready = [this] { return workload->ready(); },
+                                                          .metrics =
+                                                              [this] {
+                                                                return write_metrics(server->metrics(),
+                                                                                     evidence->metrics(),
+                                                                                     workload->metrics(), admission);
+                                                              }});
   const channel::ServerIdentity& tls = booted.identity.tls;
   GATEWAY_ASSIGN(channel::TlsContext context, channel::TlsContext::server(tls.certificate, tls.key));
-  server = std::make_unique<Server>(loop, std::move(context), std::move(ingress),
-                                    [this] { return workload->dial(); }, booted.config.limits, *gate);
+  server = std::make_unique<Server>(
+      loop, std::move(context), std::move(ingress), [this] { return workload->dial(); }, booted.config.limits, *gate);
   return {};
 }
 

@@ -69,7 +69,8 @@ TEST_F(EnclaveTest, ServesEvidenceThatBindsNonceSessionAndConfiguration) {
   EXPECT_EQ(claims->nitro().pcrs.at(16), to_bytes(crypto::sha384({crypto::Sha384{}, keys->config_digest})));
   EXPECT_EQ(claims->nitro().pcrs.size(), 32U);  // all locked
 
-  const attestation::SessionFacts facts{.role = attestation::SessionRole::kServer, .nonce = nonce,
+  const attestation::SessionFacts facts{.role = attestation::SessionRole::kServer,
+                                        .nonce = nonce,
                                         .exporter = *client.stream().exporter(nonce),
                                         .server_spki = *client.stream().peer_spki_sha256()};
   const Status bound = attestation::verify_session(response->s, response->signature, quote->k, facts);
@@ -86,7 +87,8 @@ TEST_F(EnclaveTest, TheCurrentQuoteServesEverySessionWithAStatementOfItsOwn) {
   ASSERT_TRUE(one && two);
   EXPECT_EQ(one->q, two->q);
   EXPECT_NE(one->s, two->s);
-  const attestation::SessionFacts wrong{.role = attestation::SessionRole::kServer, .nonce = nonce,
+  const attestation::SessionFacts wrong{.role = attestation::SessionRole::kServer,
+                                        .nonce = nonce,
                                         .exporter = *second.stream().exporter(nonce),
                                         .server_spki = *second.stream().peer_spki_sha256()};
   const auto quote = attestation::parse_quote(one->q);
@@ -99,10 +101,10 @@ TEST_F(EnclaveTest, ACallerChoosesNothingButTheNonce) {
   TestClient client(enclave_.ingress_path());
   const std::string path(attestation::kAttestationPath);
   const std::string nonce(64, 'a');
-  for (const std::string& query : std::vector<std::string>{"", "?nonce=", "?nonce=" + nonce.substr(2),
-                                   "?nonce=" + nonce + "&user_data=00", "?nonce=" + nonce + "&nonce=" + nonce,
-                                   "?nonce=" + nonce + "&fresh=0", "?nonce=" + nonce + "&fresh=1&fresh=1",
-                                   "?nonce=" + nonce.substr(1) + "g", "?fresh=1"}) {
+  for (const std::string& query : std::vector<std::string>{
+           "", "?nonce=", "?nonce=" + nonce.substr(2), "?nonce=" + nonce + "&user_data=00",
+           "?nonce=" + nonce + "&nonce=" + nonce, "?nonce=" + nonce + "&fresh=0",
+           "?nonce=" + nonce + "&fresh=1&fresh=1", "?nonce=" + nonce.substr(1) + "g", "?fresh=1"}) {
     const TestAnswer answer = client.request("GET", path + query);
     EXPECT_EQ(answer.status, 400) << query;
     EXPECT_THAT(answer.body, HasSubstr("evidence.query"));
@@ -222,7 +224,8 @@ TEST_F(EnclaveTest, UnknownFramesChangeNothing) {
 
 TEST_F(EnclaveTest, TheRuntimeIsSmall) {
   start_ready();
-  const std::string path = "/proc/" + std::to_string(enclave_.pid()) + "/task/" + std::to_string(enclave_.pid()) + "/children";
+  const std::string path =
+      "/proc/" + std::to_string(enclave_.pid()) + "/task/" + std::to_string(enclave_.pid()) + "/children";
   pid_t child = 0;
   std::ifstream(path) >> child;
   std::ifstream status("/proc/" + std::to_string(child) + "/status");

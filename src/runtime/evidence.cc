@@ -51,9 +51,7 @@ std::optional<EvidenceQuery> parse_query(std::string_view query) {
   return EvidenceQuery{*nonce, fresh ? Freshness::kFresh : Freshness::kCurrent};
 }
 
-LocalResponse busy() {
-  return refuse(503, "evidence.busy", "too many callers wait for evidence", retry_after(1));
-}
+LocalResponse busy() { return refuse(503, "evidence.busy", "too many callers wait for evidence", retry_after(1)); }
 LocalResponse unavailable() {
   return refuse(503, "evidence.unavailable", "the attestation device does not answer", retry_after(5));
 }
@@ -165,18 +163,24 @@ void EvidenceService::finish_quote(Result<Quote> quote) {
 
 LocalResponse EvidenceService::respond_with(const Quote& quote, const Nonce& nonce,
                                             const ByteArray<32>& exporter) const {
-  attestation::AttestationResponse response{.q = quote.q, .evidence = quote.evidence, .s = {}, .signature = {},
+  attestation::AttestationResponse response{.q = quote.q,
+                                            .evidence = quote.evidence,
+                                            .s = {},
+                                            .signature = {},
                                             .collateral = {}};  // a Nitro document brings its whole chain
   response.s = attestation::encode_session({.role = attestation::SessionRole::kServer,
                                             .keys_digest = identity_.k_digest,
                                             .nonce = nonce,
                                             .exporter = exporter,
                                             .server_spki = identity_.tls.spki_sha256});
-  auto signature = identity_.identity_key.sign(crypto::HashAlgorithm::kSha256, crypto::SignatureFormat::kRaw, response.s);
+  auto signature =
+      identity_.identity_key.sign(crypto::HashAlgorithm::kSha256, crypto::SignatureFormat::kRaw, response.s);
   if (!signature) return refuse(500, "evidence.session", "the session statement could not be signed");
   response.signature = std::move(*signature);
-  return LocalResponse{.status = 200, .media_type = attestation::kAttestationMediaType,
-                       .body = attestation::encode_response(response), .extra_headers = "Cache-Control: no-store\r\n"};
+  return LocalResponse{.status = 200,
+                       .media_type = attestation::kAttestationMediaType,
+                       .body = attestation::encode_response(response),
+                       .extra_headers = "Cache-Control: no-store\r\n"};
 }
 
 }  // namespace gateway::runtime

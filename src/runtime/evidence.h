@@ -2,11 +2,11 @@
 //
 //     GET /.well-known/gateway/attestation?nonce=<64 hex digits>[&fresh=1]
 //
-// A caller chooses the nonce and nothing else. Without fresh=1 the current quote is returned with a new S; a quote older
-// than kMaxQuoteAge is renewed for whoever asks next. Fresh nonces are gathered only while a quote is in flight: an idle
-// service quotes at once, so a lone caller never waits the 50 ms that the rules would allow, and under load a batch is
-// what arrived during the quote before (at most 64; the rest goes into the next). One quote in flight, at most 1,024
-// requests waiting; then 503.
+// A caller chooses the nonce and nothing else. Without fresh=1 the current quote is returned with a new S; a quote
+// older than kMaxQuoteAge is renewed for whoever asks next. Fresh nonces are gathered only while a quote is in flight:
+// an idle service quotes at once, so a lone caller never waits the 50 ms that the rules would allow, and under load a
+// batch is what arrived during the quote before (at most 64; the rest goes into the next). One quote in flight, at most
+// 1,024 requests waiting; then 503.
 // Threads: a worker of its own talks to the attester; everything else is on the loop's thread, which never blocks.
 // Spec:    docs/trust.md §1.
 // Errors:  400 evidence.query; 405 gate.method; 500 evidence.session; 503 evidence.busy, evidence.unavailable
@@ -65,7 +65,8 @@ class EvidenceService {
   void start_quote();
   void finish_quote(Result<Quote> quote);
   LocalResponse respond_with(const Quote& quote, const attestation::Nonce& nonce, const ByteArray<32>& exporter) const;
-  static Result<Quote> make_quote(attester::Attester& attester, ByteView k, const std::vector<attestation::Nonce>& nonces);
+  static Result<Quote> make_quote(attester::Attester& attester, ByteView k,
+                                  const std::vector<attestation::Nonce>& nonces);
 
   net::Loop& loop_;
   attester::Attester& attester_;

@@ -120,8 +120,8 @@ TEST_F(EvidenceTest, TheCurrentQuoteIsAnsweredAtOnce) {
   ASSERT_TRUE(session);
   EXPECT_EQ(session->nonce, nonce);
   EXPECT_EQ(session->keys_digest, identity_->k_digest);
-  EXPECT_TRUE(identity_->identity_key.public_key().verify(crypto::HashAlgorithm::kSha256,
-                                                          crypto::SignatureFormat::kRaw, parsed->s, parsed->signature));
+  EXPECT_TRUE(identity_->identity_key.public_key().verify(crypto::HashAlgorithm::kSha256, crypto::SignatureFormat::kRaw,
+                                                          parsed->s, parsed->signature));
 }
 
 TEST_F(EvidenceTest, AnIdleServiceQuotesAtOnceAndALoadedOneInBatches) {
@@ -190,6 +190,7 @@ TEST_F(EvidenceTest, ASessionWithoutAnExporterGetsNoStatement) {
   };
   const Decision decision = service_->answer(query(Nonce{}, false), session_);
   EXPECT_EQ(std::get<LocalResponse>(decision).status, 500);
+  EXPECT_THAT(std::string(as_text(std::get<LocalResponse>(decision).body)), ::testing::HasSubstr("evidence.session"));
 }
 
 TEST_F(EvidenceTest, CallersThatStillWaitAtTheEndAreForgotten) {

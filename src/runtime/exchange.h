@@ -43,7 +43,7 @@ class ForwardObserver {
 };
 
 struct ForwardDecision {
-  std::string target;      // normalised, what the workload sees
+  std::string target;  // normalised, what the workload sees
   // When set, the body is collected (at most this many bytes), given to rewrite_body, and sent with a Content-Length.
   std::optional<std::size_t> collect_body;
   std::function<std::variant<Bytes, LocalResponse>(ByteView body)> rewrite_body;
@@ -69,11 +69,11 @@ struct ServerLimits {
   net::HttpLimits http;
   std::uint64_t max_body = 8ULL * 1024 * 1024;
   std::size_t max_connections = 4096;
-  std::size_t max_in_flight = 256;          // requests with the workload at once
+  std::size_t max_in_flight = 256;  // requests with the workload at once
   std::chrono::milliseconds handshake_timeout{10'000};
-  std::chrono::milliseconds head_timeout{10'000};   // first byte to last byte of a head
-  std::chrono::milliseconds body_timeout{30'000};   // between bytes of a body
-  std::chrono::milliseconds idle_timeout{75'000};   // keep-alive
+  std::chrono::milliseconds head_timeout{10'000};       // first byte to last byte of a head
+  std::chrono::milliseconds body_timeout{30'000};       // between bytes of a body
+  std::chrono::milliseconds idle_timeout{75'000};       // keep-alive
   std::chrono::milliseconds response_timeout{600'000};  // between bytes of the workload's answer
 };
 

@@ -15,7 +15,8 @@ LocalResponse no_such_path() { return refuse(404, "gate.path", "there is nothing
 LocalResponse plain_status(bool good) {
   LocalResponse response;
   response.status = good ? 200 : 503;
-  response.body = to_bytes(good ? std::string_view(R"({"status":"ok"})") : std::string_view(R"({"status":"starting"})"));
+  response.body =
+      to_bytes(good ? std::string_view(R"({"status":"ok"})") : std::string_view(R"({"status":"starting"})"));
   if (!good) response.extra_headers = retry_after(1);
   return response;
 }
@@ -91,7 +92,9 @@ Decision RuntimeGate::guarded(const net::HttpHead& head, channel::Right right, s
                               const std::function<Bytes()>& body) {
   auto caller = parts_.admission.admit(authorization(head), right, parts_.loop.now());
   if (!caller) return std::move(caller.error());
-  return LocalResponse{.status = 200, .media_type = media_type, .body = body(),
+  return LocalResponse{.status = 200,
+                       .media_type = media_type,
+                       .body = body(),
                        .extra_headers = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"};
 }
 

@@ -23,8 +23,11 @@ Result<Identity> make_identity(attester::Attester& attester, const crypto::Sha38
                                       .config_digest = config_digest,
                                       .manifest_digest = {}});
   const crypto::Sha384 k_digest = crypto::sha384(k);
-  return Identity{.identity_key = std::move(identity_key), .tls = std::move(tls), .hpke = std::move(hpke),
-                  .k = std::move(k), .k_digest = k_digest};
+  return Identity{.identity_key = std::move(identity_key),
+                  .tls = std::move(tls),
+                  .hpke = std::move(hpke),
+                  .k = std::move(k),
+                  .k_digest = k_digest};
 }
 
 }  // namespace gateway::runtime

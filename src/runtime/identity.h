@@ -13,15 +13,15 @@
 namespace gateway::runtime {
 
 struct Identity {
-  crypto::PrivateKey identity_key;   // IK, P-256
-  channel::ServerIdentity tls;       // P-256, self-signed, with the RA-TLS extension
+  crypto::PrivateKey identity_key;  // IK, P-256
+  channel::ServerIdentity tls;      // P-256, self-signed, with the RA-TLS extension
   crypto::HpkeKeyPair hpke;
-  Bytes k;                           // the encoded statement
+  Bytes k;  // the encoded statement
   crypto::Sha384 k_digest{};
 };
 
-// Asks the attester once, for the RA-TLS extension: evidence over the TLS key in that specification's own form, which is
-// never SHA-512(Q) and so satisfies no Gateway policy.
+// Asks the attester once, for the RA-TLS extension: evidence over the TLS key in that specification's own form, which
+// is never SHA-512(Q) and so satisfies no Gateway policy.
 Result<Identity> make_identity(attester::Attester& attester, const crypto::Sha384& config_digest, Time now);
 
 }  // namespace gateway::runtime

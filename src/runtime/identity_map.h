@@ -17,7 +17,7 @@ namespace gateway::runtime {
 struct WorkloadIdentity {
   std::uint32_t uid = 0;  // as this process's user namespace names them
   std::uint32_t gid = 0;
-  bool own = false;       // apart from the runtime's
+  bool own = false;  // apart from the runtime's
 };
 
 // Reads this process's maps and capabilities.

@@ -17,16 +17,25 @@ struct Endpoint {
   std::string_view path;
   std::string_view method;
 };
-constexpr std::array<Endpoint, 4> kEndpoints{{{"/v1/completions", "POST"},
-                                              {"/v1/chat/completions", "POST"},
-                                              {"/v1/embeddings", "POST"},
-                                              {"/v1/models", "GET"}}};
+constexpr std::array<Endpoint, 4> kEndpoints{
+    {{"/v1/completions", "POST"}, {"/v1/chat/completions", "POST"}, {"/v1/embeddings", "POST"}, {"/v1/models", "GET"}}};
 
 constexpr auto kRefusedKeys = std::to_array<std::string_view>({
-    "id_slot", "slot_id", "lora", "control_vector", "speculative", "n_cache_reuse", "n_keep", "n_discard",
+    "id_slot",
+    "slot_id",
+    "lora",
+    "control_vector",
+    "speculative",
+    "n_cache_reuse",
+    "n_keep",
+    "n_discard",
 });
 constexpr auto kDroppedKeys = std::to_array<std::string_view>({
-    "timings_per_token", "return_progress", "response_fields", "verbose", "__verbose",
+    "timings_per_token",
+    "return_progress",
+    "response_fields",
+    "verbose",
+    "__verbose",
 });
 constexpr auto kOnceKeys = std::to_array<std::string_view>({"n", "n_cmpl", "best_of"});
 constexpr auto kLengthKeys = std::to_array<std::string_view>({"max_tokens", "max_completion_tokens", "n_predict"});

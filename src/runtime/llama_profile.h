@@ -9,18 +9,19 @@
 // or takes bodies of a shape that is not judged here.
 // In a body:
 // - refused: id_slot, slot_id (another caller's slot and cache); lora, control_vector (change the engine for whoever
-//   shares the batch); n, n_cmpl, best_of above 1 (multiply the work that the quota judged); speculative.* and
-//   speculative (choose the engine's draft work); n_cache_reuse, n_keep, n_discard (cache and context shifting across
-//   requests); more than one prompt in a body (as n); images but as data: URLs, other media (an engine that fetches).
-// - forced: cache_prompt = false; timings_per_token, return_progress, response_fields and echo of settings
-//   (verbose, __verbose) are dropped: they tell of the engine's inside.
+//   shares the batch); n, n_cmpl, best_of above 1 and several prompts in one body (multiply the work that the quota
+//   judged); speculative.* and speculative (choose the engine's draft work); n_cache_reuse, n_keep, n_discard (cache
+//   and context shifting across requests); images but as data: URLs, and other media (the engine would fetch).
+// - forced: cache_prompt = false.
+// - dropped: timings_per_token, return_progress, response_fields, verbose, __verbose: they tell of the engine's inside.
 // - capped: max_tokens, max_completion_tokens, n_predict at the image's llama.max_tokens, which also stands where the
 //   caller names none or a negative number.
 // - added: stream_options.include_usage on streams.
-// t_max_predict_ms, sampler settings, grammar, json_schema, logit_bias, n_probs, stop and tools pass: they act on the caller's own request.
+// t_max_predict_ms, sampler settings, grammar, json_schema, logit_bias, n_probs, stop and tools pass: they act on the
+// caller's own request.
 //
 // Input:  untrusted, from callers.
-// Bounds: kMaxJson*; the body by the server's limit.
+// Bounds: kJsonLimits; the body by the server's limit before it comes here.
 // Spec:   docs/trust.md §7.
 // Errors: 404 gate.path; 405 gate.method; 400 llama.json, llama.key, llama.type
 #pragma once
@@ -40,9 +41,9 @@ std::string_view llama_method(LlamaEndpoint endpoint);
 enum class AnswerShape : std::uint8_t { kJson, kEventStream };
 
 struct LlamaRequest {
-  Bytes body;                       // what the engine gets
+  Bytes body;  // what the engine gets
   AnswerShape answer = AnswerShape::kJson;
-  std::uint64_t max_tokens = 0;     // the most that the engine may make; 0 for embeddings
+  std::uint64_t max_tokens = 0;       // the most that the engine may make; 0 for embeddings
   std::uint64_t prompt_estimate = 0;  // a quarter of the body's bytes: used only where the engine's count is missing
 };
 

@@ -38,9 +38,10 @@ TEST(LlamaProfile, OnlyInferencePathsAreKnown) {
   EXPECT_EQ(llama_endpoint("/v1/chat/completions"), LlamaEndpoint::kChatCompletions);
   EXPECT_EQ(llama_endpoint("/v1/embeddings"), LlamaEndpoint::kEmbeddings);
   EXPECT_EQ(llama_endpoint("/v1/models"), LlamaEndpoint::kModels);
-  for (const char* path : {"/", "/props", "/slots", "/slots/0", "/lora-adapters", "/completion", "/completions", "/infill",
-                           "/tokenize", "/detokenize", "/apply-template", "/metrics", "/v1/responses", "/v1/messages",
-                           "/v1/completions/", "/V1/completions", "/api/chat", "/models/load", "/v1/rerank"}) {
+  for (const char* path :
+       {"/", "/props", "/slots", "/slots/0", "/lora-adapters", "/completion", "/completions", "/infill", "/tokenize",
+        "/detokenize", "/apply-template", "/metrics", "/v1/responses", "/v1/messages", "/v1/completions/",
+        "/V1/completions", "/api/chat", "/models/load", "/v1/rerank"}) {
     EXPECT_FALSE(llama_endpoint(path)) << path;
   }
   EXPECT_EQ(llama_method(LlamaEndpoint::kModels), "GET");
@@ -128,9 +129,9 @@ TEST(LlamaProfile, StreamsSayWhatTheyUsed) {
 }
 
 TEST(LlamaProfile, TheEnginesInsideIsNotToldAbout) {
-  const json::object rest = body(
-      R"({"prompt":"x","timings_per_token":true,"return_progress":true,"response_fields":["generation_settings"],)"
-      R"("verbose":true,"__verbose":true,"temperature":0.5,"grammar":"root ::= \"a\"","logit_bias":[[1,2]]})");
+  const json::object rest =
+      body(R"({"prompt":"x","timings_per_token":true,"return_progress":true,"response_fields":["generation_settings"],)"
+           R"("verbose":true,"__verbose":true,"temperature":0.5,"grammar":"root ::= \"a\"","logit_bias":[[1,2]]})");
   for (const char* key : {"timings_per_token", "return_progress", "response_fields", "verbose", "__verbose"}) {
     EXPECT_FALSE(rest.contains(key)) << key;
   }

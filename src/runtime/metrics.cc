@@ -33,7 +33,8 @@ void write_server(Exposition& out, const ServerMetrics& server) {
   out.single("gateway_connections_accepted_total", "counter", "TCP connections taken.", server.connections_accepted);
   out.single("gateway_connections_refused_total", "counter", "Connections beyond the limit or while draining.",
              server.connections_refused);
-  out.single("gateway_handshakes_failed_total", "counter", "TLS handshakes that did not end.", server.handshakes_failed);
+  out.single("gateway_handshakes_failed_total", "counter", "TLS handshakes that did not end.",
+             server.handshakes_failed);
   out.single("gateway_requests_total", "counter", "Requests that reached the gate.", server.requests);
   out.single("gateway_refused_by_server_total", "counter", "Requests malformed, too large, too slow or too many.",
              server.refused_by_server);

@@ -25,6 +25,7 @@ struct OwnEvidence {
 };
 // A document over a nonce of our own, authenticated in full: on nitro to AWS's root, on local to the root that the
 // document itself brings (worth nothing against the host). It must echo what was asked and hold the register as bound.
-Result<OwnEvidence> read_own_evidence(attester::Attester& nsm, const crypto::Sha384& config_digest);
+Result<OwnEvidence> read_own_evidence(attester::Attester& nsm, const crypto::Sha384& config_digest,
+                                      BootTime (*clock)() = boot_time);
 
 }  // namespace gateway::runtime

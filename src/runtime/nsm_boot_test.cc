@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 
+#include "codec/cbor.h"
 #include "runtime/test_parts.h"
 
 namespace gateway::runtime {
@@ -12,9 +16,7 @@ namespace {
 
 const crypto::Sha384 kConfig = crypto::sha384(as_bytes("config"));
 
-bool mentions(ByteView request, std::string_view word) {
-  return as_text(request).find(word) != std::string_view::npos;
-}
+bool mentions(ByteView request, std::string_view word) { return as_text(request).find(word) != std::string_view::npos; }
 
 template <class T>
 std::string id(const Result<T>& result) {
@@ -96,6 +98,41 @@ TEST(NsmBoot, AChangedDocumentIsRefused) {
   });
   ASSERT_TRUE(bind_configuration(boot.nsm, kConfig));
   EXPECT_EQ(id(read_own_evidence(boot.nsm, kConfig)), "nitro.signature");
+}
+
+BootTime slow_clock() {
+  static BootTime at{};
+  return at += std::chrono::seconds(6);
+}
+
+TEST(NsmBoot, ADeviceThatTakesLongGivesNoTime) {
+  Boot boot;
+  ASSERT_TRUE(bind_configuration(boot.nsm, kConfig));
+  EXPECT_EQ(id(read_own_evidence(boot.nsm, kConfig, slow_clock)), "runtime.nsm.slow");
+}
+
+TEST(NsmBoot, ADeviceOfAnotherHashIsRefused) {
+  Boot boot([](ByteView, Bytes answer) {
+    const std::size_t at = as_text(answer).find("SHA384");
+    if (at != std::string_view::npos) answer[at + 3] = '5';
+    return answer;
+  });
+  EXPECT_EQ(id(bind_configuration(boot.nsm, kConfig)), "nsm.response.value");
+}
+
+TEST(NsmBoot, ANitroDocumentIsNotLocals) {
+  const char* vectors = std::getenv("GATEWAY_VECTORS");
+  if (vectors == nullptr) GTEST_SKIP() << "NOT TESTED: GATEWAY_VECTORS names no folder";
+  std::ifstream file(std::string(vectors) + "/nitro/2024-11-30_nitro-validator_ok_69d51f98.cbor", std::ios::binary);
+  const std::string document((std::istreambuf_iterator<char>(file)), {});
+  ASSERT_FALSE(document.empty());
+  codec::CborWriter writer;
+  writer.map(1).text("Attestation").map(1).text("document").bytes(as_bytes(document));
+  Boot boot([answer = std::move(writer).take()](ByteView request, Bytes own) {
+    return mentions(request, "Attestation") ? answer : own;
+  });
+  ASSERT_TRUE(bind_configuration(boot.nsm, kConfig));
+  EXPECT_EQ(id(read_own_evidence(boot.nsm, kConfig)), "runtime.nsm.platform");
 }
 
 TEST(NsmBoot, ALocalDeviceIsNotNitros) {

@@ -30,9 +30,8 @@ void ReadinessProbe::attempt() {
   socket_ = std::move(*socket);
   sent_ = false;
   answer_.clear();
-  source_ = loop_.watch(socket_.get(), [this](bool readable, bool writable, bool hung_up) {
-    on_event(readable, writable, hung_up);
-  });
+  source_ = loop_.watch(socket_.get(),
+                        [this](bool readable, bool writable, bool hung_up) { on_event(readable, writable, hung_up); });
   source_->want(false, true);
   timer_->arm(kAttemptTimeout);
 }

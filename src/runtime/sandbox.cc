@@ -3,22 +3,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstring>
 
+#include "net/address.h"
+
 namespace gateway::runtime {
 namespace {
 
-constexpr std::chrono::milliseconds kStartTimeout{10'000};
 constexpr int kConnectTimeoutMs = 200;
 constexpr std::size_t kOutputChunk = 16UZ * 1024;
 constexpr std::size_t kMaxOutputAtOnce = 16 * kOutputChunk;  // then other work of the loop has its turn
@@ -85,7 +88,7 @@ Sandbox::Sandbox(net::Loop& loop, Signals& signals, Events events)
 
 Result<std::unique_ptr<Sandbox>> Sandbox::start(net::Loop& loop, Signals& signals, const SandboxSpec& spec,
                                                 const WorkloadIdentity& identity, Events events,
-                                                const std::string& program) {
+                                                const SandboxProgram& program) {
   std::array<int, 2> link{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link.data()) != 0) return clone_failed("socketpair");
   std::unique_ptr<Sandbox> sandbox(new Sandbox(loop, signals, std::move(events)));
@@ -97,17 +100,19 @@ Result<std::unique_ptr<Sandbox>> Sandbox::start(net::Loop& loop, Signals& signal
   const net::Descriptor child_output(output[1]);
   const net::Descriptor nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const net::Descriptor description = spec_file(spec);
-  const ChildDescriptors given{.input = move_up(nothing.get()), .output = move_up(child_output.get()),
-                               .link = move_up(child_link.get()), .spec = move_up(description.get())};
+  const ChildDescriptors given{.input = move_up(nothing.get()),
+                               .output = move_up(child_output.get()),
+                               .link = move_up(child_link.get()),
+                               .spec = move_up(description.get())};
   if (!given.input.valid() || !given.output.valid() || !given.link.valid() || !given.spec.valid()) {
     return clone_failed("descriptors");
   }
-  sandbox->pid_ = clone_into(kNamespaces | CLONE_NEWCGROUP, given, program.c_str());
-  if (sandbox->pid_ < 0 && errno == EINVAL) sandbox->pid_ = clone_into(kNamespaces, given, program.c_str());
+  sandbox->pid_ = clone_into(kNamespaces | CLONE_NEWCGROUP, given, program.path.c_str());
+  if (sandbox->pid_ < 0 && errno == EINVAL) sandbox->pid_ = clone_into(kNamespaces, given, program.path.c_str());
   if (sandbox->pid_ < 0) return clone_failed("clone");
   sandbox->spec_ = spec;
   sandbox->identity_ = identity;
-  sandbox->watch();
+  sandbox->watch(program.start_timeout);
   return sandbox;
 }
 
@@ -118,7 +123,7 @@ Sandbox::~Sandbox() {
   }
 }
 
-void Sandbox::watch() {
+void Sandbox::watch(std::chrono::milliseconds start_timeout) {
   for (const int descriptor : {link_.get(), output_.get()}) {
     ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK);
   }
@@ -128,10 +133,10 @@ void Sandbox::watch() {
   output_source_->want(true, false);
   signals_.when_exited(pid_, [this](int status) { on_reaped(status); });
   start_timer_ = loop_.timer([this] {
-    fail_with(Error(ErrorCode::kUnavailable, "workload.start_timeout", "the sandbox did not stand within 10 s",
+    fail_with(Error(ErrorCode::kUnavailable, "workload.start_timeout", "the sandbox did not stand in time",
                     "look at the host's load; `gateway doctor` names what is missing"));
   });
-  start_timer_->arm(kStartTimeout);
+  start_timer_->arm(start_timeout);
 }
 
 void Sandbox::on_link() {
@@ -159,8 +164,8 @@ void Sandbox::on_report(ReceivedReport received) {
       if (events_.started) events_.started();
       return;
     case SandboxMessage::kFailed:
-      fail_with(sandbox_error(static_cast<SandboxStep>(received.report.first),
-                              static_cast<int>(received.report.second)));
+      fail_with(
+          sandbox_error(static_cast<SandboxStep>(received.report.first), static_cast<int>(received.report.second)));
       return;
     case SandboxMessage::kExited: exit_status_ = static_cast<int>(received.report.first); return;
     default: return;  // a late answer to a connection that was given up
@@ -203,8 +208,8 @@ void Sandbox::on_reaped(int wait_status) {
   start_timer_->disarm();
   if (reported_failure_) return;
   if (!started_) {
-    return fail_with(Error(ErrorCode::kUnavailable, "workload.clone", "the sandbox's first process ended without a report",
-                           "run `gateway doctor` on the host"));
+    return fail_with(Error(ErrorCode::kUnavailable, "workload.clone",
+                           "the sandbox's first process ended without a report", "run `gateway doctor` on the host"));
   }
   if (events_.exited) events_.exited(exit_status_.value_or(wait_status));
 }
@@ -217,14 +222,21 @@ void Sandbox::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
 }
 
-std::string Sandbox::shared_path(std::string_view name) const {
-  return "/proc/self/fd/" + std::to_string(shared_.get()) + "/" + std::string(name);
+Result<net::Descriptor> Sandbox::connect_shared(const std::string& name) const {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  const net::Descriptor socket(static_cast<int>(::syscall(SYS_openat2, shared_.get(), name.c_str(), &how, sizeof how)));
+  struct stat status{};
+  if (!socket.valid() || ::fstat(socket.get(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
+    return fail(ErrorCode::kUnavailable, "workload.connect", "the workload has no socket there");
+  }
+  return net::start_connect(
+      {.kind = net::Address::Kind::kUnix, .host = "/proc/self/fd/" + std::to_string(socket.get())});
 }
 
 Result<net::Descriptor> Sandbox::connect_loopback(std::uint16_t port) {
-  const auto refused = [](const char* detail) {
-    return fail(ErrorCode::kUnavailable, "workload.connect", detail);
-  };
+  const auto refused = [](const char* detail) { return fail(ErrorCode::kUnavailable, "workload.connect", detail); };
   if (!started_ || !send_report(link_.get(), {SandboxMessage::kConnect, port, 0})) {
     return refused("the workload does not run");
   }

@@ -20,33 +20,39 @@
 
 namespace gateway::runtime {
 
+// The binary that knows kSandboxArgument: this one, as the child can still name it.
+struct SandboxProgram {
+  std::string path = "/proc/self/exe";
+  std::chrono::milliseconds start_timeout{10'000};  // from clone to an isolated workload
+};
+
 class Sandbox {
  public:
   struct Events {
-    std::function<void()> started;                  // isolated, and the program executed
-    std::function<void(const Error&)> failed;       // a step of isolation failed; nothing of it runs
-    std::function<void(int wait_status)> exited;    // the program ended
-    std::function<void(ByteView)> output;           // what it printed
+    std::function<void()> started;                // isolated, and the program executed
+    std::function<void(const Error&)> failed;     // a step of isolation failed; nothing of it runs
+    std::function<void(int wait_status)> exited;  // the program ended
+    std::function<void(ByteView)> output;         // what it printed
   };
-  // `program`: this binary, as the child can still name it.
   static Result<std::unique_ptr<Sandbox>> start(net::Loop& loop, Signals& signals, const SandboxSpec& spec,
                                                 const WorkloadIdentity& identity, Events events,
-                                                const std::string& program = "/proc/self/exe");
+                                                const SandboxProgram& program = {});
   ~Sandbox();
   Sandbox(const Sandbox&) = delete;
   Sandbox& operator=(const Sandbox&) = delete;
 
   void terminate();  // SIGTERM to the program
   void kill();       // the whole pid namespace
-  // The path under which this process sees `name` of the workload's /run/gateway, while it runs.
-  std::string shared_path(std::string_view name) const;
+  // A socket that is connecting to the one at `name` of the workload's /run/gateway. No link is followed: the folder is
+  // the workload's, and a link in it would be walked in the runtime's own tree. Errors: kUnavailable workload.connect
+  Result<net::Descriptor> connect_shared(const std::string& name) const;
   // A socket that is connecting to 127.0.0.1:port inside the sandbox. A short round trip with our own process there.
   Result<net::Descriptor> connect_loopback(std::uint16_t port);
   pid_t pid() const { return pid_; }
 
  private:
   Sandbox(net::Loop& loop, Signals& signals, Events events);
-  void watch();
+  void watch(std::chrono::milliseconds start_timeout);
   void on_link();
   void on_report(ReceivedReport received);
   void on_output();

@@ -30,10 +30,12 @@ namespace gateway::runtime {
 namespace {
 
 constexpr rlim_t kMaxOpenFiles = 65'536;
-constexpr int kExitRefused = 125;  // the sandbox was not built; the reason went over the channel
+constexpr rlim_t kMaxProcesses = 4'096;  // threads counted: stops a fork bomb, not an engine
+constexpr int kExitRefused = 125;        // the sandbox was not built; the reason went over the channel
 
 [[noreturn]] void refuse(SandboxStep step, int error) {
-  send_report(kSandboxSocket, {SandboxMessage::kFailed, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(error)});
+  send_report(kSandboxSocket,
+              {SandboxMessage::kFailed, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(error)});
   ::_exit(kExitRefused);
 }
 
@@ -46,7 +48,7 @@ void require_zero(SandboxStep step, int error) {
 }
 
 SandboxSpec read_spec() {
-  struct stat status {};
+  struct stat status{};
   require(SandboxStep::kSpec, ::fstat(kSandboxSpec, &status) == 0);
   Bytes bytes(static_cast<std::size_t>(status.st_size));
   const ssize_t got = ::pread(kSandboxSpec, bytes.data(), bytes.size(), 0);
@@ -85,14 +87,18 @@ net::Descriptor build_tree(const SandboxSpec& spec) {
   return shared;
 }
 
+void lower_limit(decltype(RLIMIT_CORE) resource, rlim_t most) {
+  rlimit limit{};
+  require(SandboxStep::kLimits, ::getrlimit(resource, &limit) == 0);
+  limit.rlim_max = std::min(limit.rlim_max, most);
+  limit.rlim_cur = limit.rlim_max;
+  require(SandboxStep::kLimits, ::setrlimit(resource, &limit) == 0);
+}
+
 void set_limits() {
-  const rlimit none{0, 0};
-  require(SandboxStep::kLimits, ::setrlimit(RLIMIT_CORE, &none) == 0);
-  rlimit files{};
-  require(SandboxStep::kLimits, ::getrlimit(RLIMIT_NOFILE, &files) == 0);
-  files.rlim_max = std::min(files.rlim_max, kMaxOpenFiles);
-  files.rlim_cur = files.rlim_max;
-  require(SandboxStep::kLimits, ::setrlimit(RLIMIT_NOFILE, &files) == 0);
+  lower_limit(RLIMIT_CORE, 0);
+  lower_limit(RLIMIT_NOFILE, kMaxOpenFiles);
+  lower_limit(RLIMIT_NPROC, kMaxProcesses);
 }
 
 void drop_privileges() {
@@ -145,7 +151,8 @@ pid_t start_workload(const SandboxSpec& spec) {
   writing.reset();
   ByteArray<kSandboxReportSize> bytes{};
   if (::read(reading.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size())) {
-    if (const auto failure = parse_report(bytes)) refuse(static_cast<SandboxStep>(failure->first), static_cast<int>(failure->second));
+    if (const auto failure = parse_report(bytes))
+      refuse(static_cast<SandboxStep>(failure->first), static_cast<int>(failure->second));
   }
   return pid;
 }

@@ -79,8 +79,9 @@ void answer_connect(int socket, std::uint32_t port) {
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool started = connection.valid() && (::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address),
-                                                        sizeof address) == 0 || errno == EINPROGRESS);
+  const bool started = connection.valid() &&
+                       (::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+                        errno == EINPROGRESS);
   if (started) {
     send_report(socket, {SandboxMessage::kConnected, port, 0}, connection.get());
   } else {

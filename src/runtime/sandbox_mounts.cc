@@ -17,8 +17,10 @@ namespace gateway::runtime {
 namespace {
 
 constexpr std::array kDevices{"null", "zero", "full", "random", "urandom"};
-constexpr std::array<std::array<const char*, 2>, 4> kDeviceLinks{{
-    {"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}}};
+constexpr std::array<std::array<const char*, 2>, 4> kDeviceLinks{{{"fd", "/proc/self/fd"},
+                                                                  {"stdin", "/proc/self/fd/0"},
+                                                                  {"stdout", "/proc/self/fd/1"},
+                                                                  {"stderr", "/proc/self/fd/2"}}};
 constexpr unsigned long kNoSurprises = MS_NOSUID | MS_NODEV;
 
 std::string by_descriptor(const net::Descriptor& descriptor) {
@@ -27,7 +29,7 @@ std::string by_descriptor(const net::Descriptor& descriptor) {
 
 // A bind inherits flags that this user namespace may not clear: a remount must name them again.
 unsigned long inherited_flags(const std::string& path) {
-  struct statvfs status {};
+  struct statvfs status{};
   if (::statvfs(path.c_str(), &status) != 0) return 0;
   unsigned long flags = 0;
   if ((status.f_flag & ST_NOEXEC) != 0) flags |= MS_NOEXEC;
@@ -75,7 +77,7 @@ int MountTree::mount_devices(std::uint64_t shm_bytes) {
     const net::Descriptor made(::openat(folder.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
     if (!made.valid()) return errno;
     const std::string source = std::string("/dev/") + name;
-    struct stat status {};
+    struct stat status{};
     if (::stat(source.c_str(), &status) != 0) return errno;
     if (!S_ISCHR(status.st_mode)) return ENODEV;
     if (::mount(source.c_str(), by_descriptor(made).c_str(), nullptr, MS_BIND, nullptr) != 0) return errno;
@@ -120,8 +122,8 @@ int drop_capabilities() {
     if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) return errno;
   }
   constexpr unsigned long kBits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-                                  SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-                                  SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+                                  SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                                  SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
   if (::prctl(PR_SET_SECUREBITS, kBits, 0, 0, 0) != 0) return errno;
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return errno;
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};

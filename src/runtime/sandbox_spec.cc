@@ -11,7 +11,8 @@ constexpr codec::CborLimits kLimits{.bytes = 4UZ * 1024 * 1024, .depth = 3, .ite
 
 template <class T>
 Result<T> as_spec(Result<T> result) {
-  if (!result) return fail(ErrorCode::kMalformed, "workload.spec", "the sandbox's specification does not follow its form");
+  if (!result)
+    return fail(ErrorCode::kMalformed, "workload.spec", "the sandbox's specification does not follow its form");
   return result;
 }
 
@@ -30,6 +31,58 @@ Result<std::uint32_t> read_id(codec::CborReader& reader) {
   GATEWAY_ASSIGN(const std::uint64_t id, as_spec(reader.unsigned_integer()));
   if (id >= UINT32_MAX) return fail(ErrorCode::kMalformed, "workload.spec", "a user or group id is out of range");
   return static_cast<std::uint32_t>(id);
+}
+
+constexpr const char* kHost = "run `gateway doctor` on the host; the enclave does not start a workload less isolated";
+constexpr const char* kImage = "correct the image's root file system or its [workload] table and build it again";
+
+Error step_error(SandboxStep step) {
+  switch (step) {
+    case SandboxStep::kIdentity:
+      return Error(ErrorCode::kUnavailable, "workload.identity", "the workload's user could not be mapped", kHost);
+    case SandboxStep::kMounts:
+      return Error(ErrorCode::kUnavailable, "workload.mounts", "the mount tree could not be made private", kHost);
+    case SandboxStep::kRoot:
+      return Error(ErrorCode::kUnavailable, "workload.root", "the root file system could not be bound read-only",
+                   kImage);
+    case SandboxStep::kProc:
+      return Error(ErrorCode::kUnavailable, "workload.proc", "a fresh /proc could not be mounted", kHost);
+    case SandboxStep::kDevices:
+      return Error(ErrorCode::kUnavailable, "workload.devices", "the minimal /dev could not be made", kHost);
+    case SandboxStep::kScratch:
+      return Error(ErrorCode::kUnavailable, "workload.scratch", "the workload's /tmp could not be mounted", kImage);
+    case SandboxStep::kShared:
+      return Error(ErrorCode::kUnavailable, "workload.shared", "the shared folder /run could not be mounted", kImage);
+    case SandboxStep::kPivot:
+      return Error(ErrorCode::kUnavailable, "workload.pivot", "the old root could not be left behind", kHost);
+    case SandboxStep::kHostname:
+      return Error(ErrorCode::kUnavailable, "workload.hostname", "the host name could not be set", kHost);
+    case SandboxStep::kLoopback:
+      return Error(ErrorCode::kUnavailable, "workload.loopback", "the loopback interface could not be set up", kHost);
+    case SandboxStep::kLimits:
+      return Error(ErrorCode::kUnavailable, "workload.limits", "resource limits could not be set", kHost);
+    case SandboxStep::kGroups:
+      return Error(ErrorCode::kUnavailable, "workload.groups", "the workload's group could not be taken on", kHost);
+    case SandboxStep::kUser:
+      return Error(ErrorCode::kUnavailable, "workload.user", "the workload's user could not be taken on", kHost);
+    case SandboxStep::kCapabilities:
+      return Error(ErrorCode::kUnavailable, "workload.capabilities", "capabilities could not be dropped", kHost);
+    case SandboxStep::kPrivileges:
+      return Error(ErrorCode::kUnavailable, "workload.privileges", "NoNewPrivs could not be set", kHost);
+    case SandboxStep::kFilter:
+      return Error(ErrorCode::kUnavailable, "workload.seccomp", "the system call filter could not be installed", kHost);
+    case SandboxStep::kDescriptors:
+      return Error(ErrorCode::kUnavailable, "workload.descriptors", "descriptors could not be closed", kHost);
+    case SandboxStep::kFork:
+      return Error(ErrorCode::kUnavailable, "workload.fork", "the workload's process could not be made", kHost);
+    case SandboxStep::kDirectory:
+      return Error(ErrorCode::kUnavailable, "workload.cwd", "the workload's folder could not be entered", kImage);
+    case SandboxStep::kExec:
+      return Error(ErrorCode::kUnavailable, "workload.exec", "the workload's program could not be executed", kImage);
+    case SandboxStep::kSpec:
+      return Error(ErrorCode::kUnavailable, "workload.spec", "the sandbox's specification could not be read", kHost);
+  }
+  return Error(ErrorCode::kUnavailable, "workload.report", "the sandbox reported an unknown step", kHost);
 }
 
 }  // namespace
@@ -70,36 +123,8 @@ Result<SandboxSpec> parse_sandbox_spec(ByteView bytes) {
 }
 
 Error sandbox_error(SandboxStep step, int error_number) {
-  const std::string found = std::string(": ") + std::strerror(error_number);
-  const auto error = [&](ErrorId id, const char* what, const char* remedy) {
-    return Error(ErrorCode::kUnavailable, id, what + found, remedy);
-  };
-  constexpr const char* kHost = "run `gateway doctor` on the host; the enclave does not start a workload less isolated";
-  constexpr const char* kImage = "correct the image's root file system or its [workload] table and build it again";
-  switch (step) {
-    case SandboxStep::kIdentity: return error("workload.identity", "the workload's user could not be mapped", kHost);
-    case SandboxStep::kMounts: return error("workload.mounts", "the mount tree could not be made private", kHost);
-    case SandboxStep::kRoot: return error("workload.root", "the root file system could not be bound read-only", kImage);
-    case SandboxStep::kProc: return error("workload.proc", "a fresh /proc could not be mounted", kHost);
-    case SandboxStep::kDevices: return error("workload.devices", "the minimal /dev could not be made", kHost);
-    case SandboxStep::kScratch: return error("workload.scratch", "the workload's /tmp could not be mounted", kImage);
-    case SandboxStep::kShared: return error("workload.shared", "the shared folder /run could not be mounted", kImage);
-    case SandboxStep::kPivot: return error("workload.pivot", "the old root could not be left behind", kHost);
-    case SandboxStep::kHostname: return error("workload.hostname", "the host name could not be set", kHost);
-    case SandboxStep::kLoopback: return error("workload.loopback", "the loopback interface could not be set up", kHost);
-    case SandboxStep::kLimits: return error("workload.limits", "resource limits could not be set", kHost);
-    case SandboxStep::kGroups: return error("workload.groups", "the workload's group could not be taken on", kHost);
-    case SandboxStep::kUser: return error("workload.user", "the workload's user could not be taken on", kHost);
-    case SandboxStep::kCapabilities: return error("workload.capabilities", "capabilities could not be dropped", kHost);
-    case SandboxStep::kPrivileges: return error("workload.privileges", "NoNewPrivs could not be set", kHost);
-    case SandboxStep::kFilter: return error("workload.seccomp", "the system call filter could not be installed", kHost);
-    case SandboxStep::kDescriptors: return error("workload.descriptors", "descriptors could not be closed", kHost);
-    case SandboxStep::kFork: return error("workload.fork", "the workload's process could not be made", kHost);
-    case SandboxStep::kDirectory: return error("workload.cwd", "the workload's folder could not be entered", kImage);
-    case SandboxStep::kExec: return error("workload.exec", "the workload's program could not be executed", kImage);
-    case SandboxStep::kSpec: return error("workload.spec", "the sandbox's specification could not be read", kHost);
-  }
-  return error("workload.report", "the sandbox reported an unknown step", kHost);
+  const Error error = step_error(step);
+  return Error(error.code(), error.error_id(), error.detail() + ": " + std::strerror(error_number), error.remedy());
 }
 
 ByteArray<kSandboxReportSize> encode_report(const SandboxReport& report) {

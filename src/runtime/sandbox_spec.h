@@ -27,7 +27,7 @@ struct SandboxSpec {
   std::vector<std::string> argv;
   std::map<std::string, std::string, std::less<>> env;
   std::string cwd = "/";
-  std::uint32_t uid = 1000;        // inside the sandbox
+  std::uint32_t uid = 1000;  // inside the sandbox
   std::uint32_t gid = 1000;
   std::uint64_t scratch_bytes = 0;  // bound of /tmp and, apart, of /dev/shm
 };

@@ -3,14 +3,19 @@
 #include <errno.h>
 #include <gtest/gtest.h>
 
-#include <set>
+#include <map>
 
 namespace gateway::runtime {
 namespace {
 
 SandboxSpec sample() {
-  return {.rootfs = "/rootfs", .argv = {"/bin/a", "", "\xff"}, .env = {{"A", "1=2"}, {"B", ""}}, .cwd = "/srv",
-          .uid = 7, .gid = 8, .scratch_bytes = 1ULL << 40};
+  return {.rootfs = "/rootfs",
+          .argv = {"/bin/a", "", "\xff"},
+          .env = {{"A", "1=2"}, {"B", ""}},
+          .cwd = "/srv",
+          .uid = 7,
+          .gid = 8,
+          .scratch_bytes = 1ULL << 40};
 }
 
 TEST(SandboxSpec, RoundTripKeepsEveryField) {
@@ -59,10 +64,32 @@ TEST(SandboxReport, RefusesOtherSizesAndMessages) {
 }
 
 TEST(SandboxStep, EveryStepHasAnIdOfItsOwn) {
-  std::set<std::string_view> ids;
-  for (std::uint32_t step = 1; step <= static_cast<std::uint32_t>(SandboxStep::kSpec); ++step) {
-    const Error error = sandbox_error(static_cast<SandboxStep>(step), EPERM);
-    EXPECT_TRUE(ids.insert(error.id()).second) << error.id();
+  const std::map<SandboxStep, std::string_view> ids{{SandboxStep::kIdentity, "workload.identity"},
+                                                    {SandboxStep::kMounts, "workload.mounts"},
+                                                    {SandboxStep::kRoot, "workload.root"},
+                                                    {SandboxStep::kProc, "workload.proc"},
+                                                    {SandboxStep::kDevices, "workload.devices"},
+                                                    {SandboxStep::kScratch, "workload.scratch"},
+                                                    {SandboxStep::kShared, "workload.shared"},
+                                                    {SandboxStep::kPivot, "workload.pivot"},
+                                                    {SandboxStep::kHostname, "workload.hostname"},
+                                                    {SandboxStep::kLoopback, "workload.loopback"},
+                                                    {SandboxStep::kLimits, "workload.limits"},
+                                                    {SandboxStep::kGroups, "workload.groups"},
+                                                    {SandboxStep::kUser, "workload.user"},
+                                                    {SandboxStep::kCapabilities, "workload.capabilities"},
+                                                    {SandboxStep::kPrivileges, "workload.privileges"},
+                                                    {SandboxStep::kFilter, "workload.seccomp"},
+                                                    {SandboxStep::kDescriptors, "workload.descriptors"},
+                                                    {SandboxStep::kFork, "workload.fork"},
+                                                    {SandboxStep::kDirectory, "workload.cwd"},
+                                                    {SandboxStep::kExec, "workload.exec"},
+                                                    {SandboxStep::kSpec, "workload.spec"}};
+  ASSERT_EQ(ids.size(), static_cast<std::size_t>(SandboxStep::kSpec));
+  for (const auto& [step, id] : ids) {
+    const Error error = sandbox_error(step, EPERM);
+    EXPECT_EQ(error.id(), id);
+    EXPECT_TRUE(error.detail().ends_with(": Operation not permitted"));
     EXPECT_FALSE(error.remedy().empty());
   }
   EXPECT_EQ(sandbox_error(static_cast<SandboxStep>(999), EPERM).id(), "workload.report");

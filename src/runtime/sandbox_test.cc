@@ -2,15 +2,17 @@
 // not allowed: then nothing of this is shown.
 #include "runtime/sandbox.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "net/address.h"
 #include "net/loop.h"
+#include "runtime/test_parts.h"
 #include "runtime/test_tree.h"
 
 namespace gateway::runtime {
@@ -44,21 +46,27 @@ class SandboxTest : public ::testing::Test {
     spec_.rootfs = tree_.path("rootfs");
     spec_.argv = std::move(argv);
     spec_.scratch_bytes = 8ULL * 1024 * 1024;
-    Sandbox::Events events{.started = [this, on_started] {
-                             started_ = true;
-                             if (on_started) on_started();
-                           },
-                           .failed = [this](const Error& error) {
-                             failure_ = error.message();
-                             loop_.stop();
-                           },
-                           .exited = [this](int status) {
-                             exit_status_ = status;
-                             loop_.stop();
-                           },
-                           .output = [this](ByteView bytes) { output_.append(as_text(bytes)); }};
-    auto sandbox = Sandbox::start(loop_, *signals_, spec_, choose_workload_identity(), std::move(events),
-                                  GATEWAY_ENCLAVE_PROGRAM);
+    Sandbox::Events events{.started =
+                               [this, on_started] {
+                                 started_ = true;
+                                 if (on_started) on_started();
+                               },
+                           .failed =
+                               [this](const Error& error) {
+                                 failure_ = error.message();
+                                 loop_.stop();
+                               },
+                           .exited =
+                               [this](int status) {
+                                 exit_status_ = status;
+                                 loop_.stop();
+                               },
+                           .output =
+                               [this](ByteView bytes) {
+                                 output_.append(as_text(bytes));
+                                 if (output_ == "linked\n") loop_.stop();
+                               }};
+    auto sandbox = Sandbox::start(loop_, *signals_, spec_, choose_workload_identity(), std::move(events), program_);
     ASSERT_TRUE(sandbox) << sandbox.error().message();
     sandbox_ = std::move(*sandbox);
     loop_.run();
@@ -66,6 +74,7 @@ class SandboxTest : public ::testing::Test {
   }
 
   TestTree tree_;
+  SandboxProgram program_{.path = GATEWAY_ENCLAVE_PROGRAM};
   net::Loop loop_;
   std::unique_ptr<Signals> signals_;
   std::unique_ptr<net::Timer> timer_;
@@ -159,6 +168,38 @@ TEST_F(SandboxTest, AMissingRootIsReportedById) {
   std::filesystem::remove_all(tree_.path("rootfs"));
   run({"/bin/test_workload", "exit", "0"});
   EXPECT_THAT(failure_, HasSubstr("workload.root"));
+}
+
+TEST_F(SandboxTest, AFirstProcessThatSaysNothingIsKilled) {
+  program_ = {.path = TEST_WORKLOAD, .start_timeout = std::chrono::milliseconds(100)};
+  run({"/bin/test_workload"});
+  EXPECT_THAT(failure_, HasSubstr("workload.start_timeout"));
+}
+
+TEST_F(SandboxTest, AFirstProcessThatEndsWithoutAReportIsNoticed) {
+  program_.path = "/bin/true";
+  run({"/bin/test_workload"});
+  EXPECT_THAT(failure_, HasSubstr("workload.clone"));
+}
+
+TEST_F(SandboxTest, WithoutDescriptorsNothingIsCloned) {
+  const NoMoreDescriptors none;
+  const auto sandbox = Sandbox::start(loop_, *signals_, spec_, choose_workload_identity(), {}, program_);
+  ASSERT_FALSE(sandbox);
+  EXPECT_EQ(sandbox.error().id(), "workload.clone");
+  EXPECT_EQ(Signals::watch(loop_, {}).error().id(), "runtime.signals");
+}
+
+TEST_F(SandboxTest, ALinkInPlaceOfASocketIsNotFollowed) {
+  const std::string path = tree_.path("runtime.sock");  // a socket that only the runtime's tree has
+  const auto listener = net::listen_on({.kind = net::Address::Kind::kUnix, .host = path});
+  ASSERT_TRUE(listener);
+  run({"/bin/test_workload", "link", path});
+  for (const char* name : {"app.sock", "folder", "missing", "../gateway/app.sock", "../../etc", "/etc"}) {
+    const auto connection = sandbox_->connect_shared(name);
+    ASSERT_FALSE(connection) << name;
+    EXPECT_EQ(connection.error().id(), "workload.connect") << name;
+  }
 }
 
 TEST_F(SandboxTest, TheRuntimeReachesTheWorkloadsLoopback) {

@@ -23,8 +23,8 @@ Result<std::unique_ptr<Signals>> Signals::watch(net::Loop& loop, std::function<v
     return fail(ErrorCode::kInternal, "runtime.signals", std::string("signalfd: ") + std::strerror(errno));
   }
   signals->on_stop_ = std::move(on_stop);
-  signals->source_ = loop.watch(signals->descriptor_.get(),
-                                [self = signals.get()](bool, bool, bool) { self->on_readable(); });
+  signals->source_ =
+      loop.watch(signals->descriptor_.get(), [self = signals.get()](bool, bool, bool) { self->on_readable(); });
   signals->source_->want(true, false);
   return signals;
 }

@@ -97,14 +97,15 @@ void TestEnclave::start() {
 }
 
 void TestEnclave::spawn(int control, int nsm, int ingress) {
-  std::vector<std::string> words{kBwrap, "--unshare-all", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL",
-                                 "--as-pid-1", "--die-with-parent", "--new-session", "--clearenv", "--ro-bind",
-                                 tree_.path(), "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs",
-                                 "/tmp"};
+  std::vector<std::string> words{kBwrap,          "--unshare-all", "--uid",     "1000",       "--gid",
+                                 "1000",          "--cap-drop",    "ALL",       "--as-pid-1", "--die-with-parent",
+                                 "--new-session", "--clearenv",    "--ro-bind", tree_.path(), "/",
+                                 "--proc",        "/proc",         "--dev",     "/dev",       "--tmpfs",
+                                 "/run",          "--tmpfs",       "/tmp"};
 #ifdef GATEWAY_SANITIZED
   for (const char* folder : {"usr", "lib", "lib64"}) std::filesystem::create_directories(tree_.path(folder));
-  for (const char* word : {"--ro-bind", "/usr", "/usr", "--ro-bind", "/usr/lib", "/lib", "--ro-bind", "/usr/lib64",
-                           "/lib64"}) {
+  for (const char* word :
+       {"--ro-bind", "/usr", "/usr", "--ro-bind", "/usr/lib", "/lib", "--ro-bind", "/usr/lib64", "/lib64"}) {
     words.emplace_back(word);
   }
 #endif
@@ -115,14 +116,16 @@ void TestEnclave::spawn(int control, int nsm, int ingress) {
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   std::array<int, 3> given{};
-  for (std::size_t i = 0; const int descriptor : {control, nsm, ingress}) given[i++] = ::fcntl(descriptor, F_DUPFD, 100);
+  for (std::size_t i = 0; const int descriptor : {control, nsm, ingress})
+    given[i++] = ::fcntl(descriptor, F_DUPFD, 100);
   pid_ = ::fork();
   if (pid_ == 0) {
     for (std::size_t i = 0; i < given.size(); ++i) ::dup2(given[i], static_cast<int>(i) + 3);
     ::close_range(6, ~0U, 0);
     // Under root bwrap hides parts of /proc, and then nothing nested may mount a fresh one: as the shim, drop first.
-    if (::geteuid() == 0 && (::setgroups(0, nullptr) != 0 || ::setresgid(kUnprivileged, kUnprivileged, kUnprivileged) != 0 ||
-                             ::setresuid(kUnprivileged, kUnprivileged, kUnprivileged) != 0)) {
+    if (::geteuid() == 0 &&
+        (::setgroups(0, nullptr) != 0 || ::setresgid(kUnprivileged, kUnprivileged, kUnprivileged) != 0 ||
+         ::setresuid(kUnprivileged, kUnprivileged, kUnprivileged) != 0)) {
       ::_exit(126);
     }
     ::execv(kBwrap, arguments.data());
@@ -178,7 +181,8 @@ TestClient::TestClient(const std::string& ingress_path) {
 }
 
 void TestClient::wait(channel::Progress progress) {
-  pollfd ready{stream_->descriptor(), static_cast<short>(progress == channel::Progress::kWantWrite ? POLLOUT : POLLIN), 0};
+  pollfd ready{stream_->descriptor(), static_cast<short>(progress == channel::Progress::kWantWrite ? POLLOUT : POLLIN),
+               0};
   ::poll(&ready, 1, kPatienceMs);
 }
 

@@ -67,7 +67,7 @@ class TestEnclave {
   bool await_ready() { return await(net::ControlType::kReady).has_value(); }
   void send(net::ControlType type, ByteView body);
   Bytes sign(const channel::TokenList& list) const;
-  int wait_for_exit();        // its exit status
+  int wait_for_exit();  // its exit status
 
   const std::string& events() const { return events_; }
   const std::string& ingress_path() const { return ingress_path_; }

@@ -1,6 +1,8 @@
 // For tests: a description that passes every check, and an attester whose device is the virtual NSM in this process.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <functional>
 #include <memory>
 #include <utility>
@@ -52,6 +54,22 @@ class TestNsm {
   attester::LocalRoot root_ = *attester::LocalRoot::create(SystemClock().now());
   std::unique_ptr<attester::VirtualNsm> nsm_;
   Change change_;
+};
+
+// While it lives, this process can open no further descriptor.
+class NoMoreDescriptors {
+ public:
+  NoMoreDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoMoreDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoMoreDescriptors(const NoMoreDescriptors&) = delete;
+  NoMoreDescriptors& operator=(const NoMoreDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
 };
 
 }  // namespace gateway::runtime

@@ -3,6 +3,7 @@
 //   test_workload probe [ABSTRACT]     the attempts; exit status 0 when every one was refused
 //   test_workload serve SOCKET         the attempts, then GET /healthz, anything else echoed, /stream as events
 //   test_workload tcp PORT             the same over 127.0.0.1
+//   test_workload link TARGET          puts a link to TARGET where its socket should be
 //   test_workload exit STATUS | crash | hang
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -128,12 +129,13 @@ void try_calls() {
 }
 
 void try_files() {
-  for (const char* path : {"/usr/written", "/written", "/dev/written", "/proc/self/comm", "/proc/sys/kernel/hostname",
-                           "/etc/written"}) {
+  for (const char* path :
+       {"/usr/written", "/written", "/dev/written", "/proc/self/comm", "/proc/sys/kernel/hostname", "/etc/written"}) {
     refused_call((std::string("write.") + path).c_str(), ::open(path, O_WRONLY | O_CREAT, 0644));
   }
-  for (const char* path : {"/init", "/gateway", "/gateway/image.json", "/rootfs", "/sys/kernel", "/dev/nsm", "/dev/kmsg",
-                           "/dev/mem", "/proc/1/mem", "/proc/1/environ", "/proc/1/root/", "/proc/1/fd/", "/proc/1/maps"}) {
+  for (const char* path :
+       {"/init", "/gateway", "/gateway/image.json", "/rootfs", "/sys/kernel", "/dev/nsm", "/dev/kmsg", "/dev/mem",
+        "/proc/1/mem", "/proc/1/environ", "/proc/1/root/", "/proc/1/fd/", "/proc/1/maps"}) {
     refused_call((std::string("open.") + path).c_str(), ::open(path, O_RDONLY));
   }
   refused_call("mknod", ::mknod("/tmp/null", S_IFCHR | 0666, 0x103));
@@ -182,7 +184,8 @@ void look_around() {
   ::getrlimit(RLIMIT_CORE, &core);
   report("core", core.rlim_max == 0);
   int variables = 0;
-  for (char** variable = environ; *variable != nullptr; ++variable) variables += std::strncmp(*variable, "TEST_", 5) != 0;
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    variables += std::strncmp(*variable, "TEST_", 5) != 0;
   report("environment", variables == 0, std::to_string(variables));
   std::array<char, 64> host{};
   ::gethostname(host.data(), host.size() - 1);
@@ -213,9 +216,9 @@ void answer(int connection, const std::string& head, const std::string& body) {
   const std::string path = head.substr(head.find(' ') + 1, head.find(" HTTP") - head.find(' ') - 1);
   if (path == "/stream" || path == "/v1/completions") {
     send_all(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
-    for (const char* event : {"data: {\"n\":1}\n\n", "data: {\"n\":2}\n\n",
-                              "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n",
-                              "data: [DONE]\n\n"}) {
+    for (const char* event :
+         {"data: {\"n\":1}\n\n", "data: {\"n\":2}\n\n",
+          "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n", "data: [DONE]\n\n"}) {
       std::array<char, 32> size{};
       std::snprintf(size.data(), size.size(), "%zx\r\n", std::strlen(event));
       send_all(connection, std::string(size.data()) + event + "\r\n");
@@ -284,6 +287,13 @@ int main(int count, char** words) {
   const char* value = count > 2 ? words[2] : nullptr;
   if (mode == "exit") return std::atoi(value);
   if (mode == "crash") std::abort();
+  if (mode == "--workload-init") ::pause();  // as the first process of a sandbox: one that never reports
+  if (mode == "link") {
+    if (::symlink(value, "/run/gateway/app.sock") != 0 || ::mkdir("/run/gateway/folder", 0755) != 0) return 2;
+    std::puts("linked");
+    std::fflush(stdout);
+    while (true) ::pause();
+  }
   if (mode == "hang") {
     ::signal(SIGTERM, SIG_IGN);
     std::puts("hanging");

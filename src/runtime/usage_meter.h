@@ -1,10 +1,10 @@
 // Reads the engine's own count of tokens from its answers as they pass, and charges the caller's quota with it.
 //
-// At the start the most that the request can cost is charged (so that many requests at once cannot overdraw), at the end
-// the difference to the engine's `usage` is given back. Where no usage came (the caller left, the engine failed in
+// At the start the most that the request can cost is charged (so that many requests at once cannot overdraw), at the
+// end the difference to the engine's `usage` is given back. Where no usage came (the caller left, the engine failed in
 // mid-stream, an answer larger than kMaxMeteredAnswer) the charge is what was seen: one token an event of a stream and
-// the estimate of the prompt; a whole JSON answer that was broken off costs all that was charged. Leaving early is no
-// way around a quota. An answer with an error status costs nothing.
+// the estimate of the prompt; where nothing was seen, all that was charged. Leaving early is no way around a quota. An
+// answer with an error status costs nothing.
 //
 // Input:  the workload's answers: untrusted; bounded; never altered here.
 #pragma once
@@ -44,7 +44,7 @@ class UsageReader {
   void take_stream(std::string_view text);
   void take_line(std::string_view line);
   AnswerShape shape_;
-  std::string kept_;      // the answer so far, or the part of a line
+  std::string kept_;       // the answer so far, or the part of a line
   bool overlong_ = false;  // the rest of this line, or of this answer, is skipped
   std::uint64_t events_ = 0;
   std::optional<Usage> usage_;

@@ -7,7 +7,8 @@ namespace {
 
 using Ending = ForwardObserver::Ending;
 
-constexpr std::string_view kUsage = R"({"choices":[],"usage":{"completion_tokens":4,"prompt_tokens":6,"total_tokens":10}})";
+constexpr std::string_view kUsage =
+    R"({"choices":[],"usage":{"completion_tokens":4,"prompt_tokens":6,"total_tokens":10}})";
 
 std::uint64_t total(const std::optional<Usage>& usage) { return usage ? usage->prompt + usage->completion : 0; }
 
@@ -44,7 +45,8 @@ TEST(UsageReader, AStreamInPiecesOfEverySize) {
                              "\n\ndata: [DONE]\n\n";
   for (std::size_t size = 1; size <= stream.size(); ++size) {
     UsageReader reader(AnswerShape::kEventStream);
-    for (std::size_t at = 0; at < stream.size(); at += size) reader.take(as_bytes(std::string_view(stream).substr(at, size)));
+    for (std::size_t at = 0; at < stream.size(); at += size)
+      reader.take(as_bytes(std::string_view(stream).substr(at, size)));
     reader.end();
     EXPECT_EQ(total(reader.usage()), 10U) << size;
     EXPECT_EQ(reader.events(), 3U) << size;
@@ -53,7 +55,8 @@ TEST(UsageReader, AStreamInPiecesOfEverySize) {
 
 TEST(UsageReader, AModelsTextIsNoCount) {
   UsageReader reader(AnswerShape::kEventStream);
-  reader.take(as_bytes(R"(data: {"choices":[{"text":"\"usage\":{\"prompt_tokens\":1}"}]})" "\n"));
+  reader.take(as_bytes(R"(data: {"choices":[{"text":"\"usage\":{\"prompt_tokens\":1}"}]})"
+                       "\n"));
   reader.take(as_bytes("\"usage\":{\"prompt_tokens\":1}\n"));
   EXPECT_FALSE(reader.usage());
 }

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "net/address.h"
 
 namespace gateway::runtime {
 namespace {
@@ -30,8 +29,12 @@ WorkloadPlan plan_workload(const image::Description& description, const Effectiv
                            const WorkloadIdentity& identity, const std::string& root) {
   const image::WorkloadDescription& workload = description.workload;
   WorkloadPlan plan;
-  plan.sandbox = {.rootfs = root + std::string(image::kRootfsPath), .argv = config.argv, .env = config.env,
-                  .cwd = workload.cwd, .uid = workload.uid, .gid = workload.gid,
+  plan.sandbox = {.rootfs = root + std::string(image::kRootfsPath),
+                  .argv = config.argv,
+                  .env = config.env,
+                  .cwd = workload.cwd,
+                  .uid = workload.uid,
+                  .gid = workload.gid,
                   .scratch_bytes = description.resources.memory / 4};
   plan.identity = identity;
   plan.restart = workload.restart;
@@ -49,10 +52,14 @@ WorkloadPlan plan_workload(const image::Description& description, const Effectiv
 }
 
 Workload::Workload(net::Loop& loop, Signals& signals, LogRing& logs, WorkloadPlan plan, Events events)
-    : loop_(loop), signals_(signals), logs_(logs), plan_(std::move(plan)), events_(std::move(events)),
+    : loop_(loop),
+      signals_(signals),
+      logs_(logs),
+      plan_(std::move(plan)),
+      events_(std::move(events)),
       restart_pause_(kFirstRestartPause) {
-  probe_ = std::make_unique<ReadinessProbe>(loop_, [this] { return dial(); }, plan_.readiness_path,
-                                            [this](bool ready) { on_probed(ready); });
+  probe_ = std::make_unique<ReadinessProbe>(
+      loop_, [this] { return dial(); }, plan_.readiness_path, [this](bool ready) { on_probed(ready); });
   probe_timer_ = loop_.timer([this] { probe_->attempt(); });
   ready_timer_ = loop_.timer([this] {
     log::warning("workload.not_ready_in_time", {{"timeout_ms", plan_.readiness_timeout.count()}});
@@ -115,8 +122,8 @@ void Workload::on_exited(int wait_status) {
   const bool failed = !WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0;
   log::write(failed && !stopping_ ? log::Level::kWarning : log::Level::kInfo, "workload.exited",
              {{"how", describe(wait_status)}});
-  const bool again = plan_.restart == image::RestartPolicy::kAlways ||
-                     (plan_.restart == image::RestartPolicy::kOnFailure && failed);
+  const bool again =
+      plan_.restart == image::RestartPolicy::kAlways || (plan_.restart == image::RestartPolicy::kOnFailure && failed);
   end_run([this, again, how = describe(wait_status)] {
     if (stopping_) {
       if (events_.stopped) events_.stopped();
@@ -172,8 +179,7 @@ void Workload::stop(Duration grace) {
 Result<net::Descriptor> Workload::dial() const {
   if (!sandbox_) return fail(ErrorCode::kUnavailable, "workload.connect", "the workload does not run");
   if (plan_.socket_name.empty()) return sandbox_->connect_loopback(plan_.port);
-  net::Address address{.kind = net::Address::Kind::kUnix, .host = sandbox_->shared_path(plan_.socket_name)};
-  return net::start_connect(address);
+  return sandbox_->connect_shared(plan_.socket_name);
 }
 
 }  // namespace gateway::runtime

@@ -1,7 +1,8 @@
-// Supervises the workload: starts it in its sandbox, waits until it is ready, restarts it with growing pauses, stops it.
+// Supervises the workload: starts it in its sandbox, waits until it is ready, restarts it with growing pauses, stops
+// it.
 //
-// A step of isolation that fails is fatal: there is no attempt with less of it. What the program prints goes to the ring
-// inside; to the host only where the measured image says so. One thread, the loop's.
+// A step of isolation that fails is fatal: there is no attempt with less of it. What the program prints goes to the
+// ring inside; to the host only where the measured image says so. One thread, the loop's.
 // Errors: those of sandbox.h; kUnavailable workload.exited (ended, and its restart policy says to leave it)
 #pragma once
 
@@ -21,13 +22,13 @@ struct WorkloadPlan {
   SandboxSpec sandbox;
   WorkloadIdentity identity;
   image::RestartPolicy restart = image::RestartPolicy::kOnFailure;
-  std::string readiness_path;           // empty: ready when its socket accepts
+  std::string readiness_path;  // empty: ready when its socket accepts
   Duration readiness_timeout{60'000};
   Duration stop_grace{10'000};
-  std::string socket_name;              // below /run/gateway; empty: `port`
+  std::string socket_name;  // below /run/gateway; empty: `port`
   std::uint16_t port = 0;
   bool insecure_logs_to_host = false;
-  std::string program = "/proc/self/exe";
+  SandboxProgram program;
 };
 
 // `root`: the folder that the ramdisks unpacked to.
@@ -37,9 +38,9 @@ WorkloadPlan plan_workload(const image::Description& description, const Effectiv
 class Workload {
  public:
   struct Events {
-    std::function<void()> ready;                // each time
-    std::function<void(const Error&)> fatal;    // the enclave cannot go on
-    std::function<void()> stopped;              // after stop()
+    std::function<void()> ready;              // each time
+    std::function<void(const Error&)> fatal;  // the enclave cannot go on
+    std::function<void()> stopped;            // after stop()
   };
   Workload(net::Loop& loop, Signals& signals, LogRing& logs, WorkloadPlan plan, Events events);
 
@@ -66,8 +67,8 @@ class Workload {
   Events events_;
   std::unique_ptr<Sandbox> sandbox_;
   std::unique_ptr<ReadinessProbe> probe_;
-  std::unique_ptr<net::Timer> probe_timer_;    // the next attempt
-  std::unique_ptr<net::Timer> ready_timer_;    // not ready in time
+  std::unique_ptr<net::Timer> probe_timer_;  // the next attempt
+  std::unique_ptr<net::Timer> ready_timer_;  // not ready in time
   std::unique_ptr<net::Timer> restart_timer_;
   std::unique_ptr<net::Timer> kill_timer_;
   std::chrono::steady_clock::time_point started_at_{};

@@ -26,22 +26,28 @@ class WorkloadTest : public ::testing::Test {
   void make(std::vector<std::string> argv) {
     description_.workload.argv = argv;
     EffectiveConfig config{.access_key = crypto::PrivateKey::generate(crypto::KeyType::kP256)->public_key(),
-                           .paths = {}, .argv = std::move(argv), .env = {}, .limits = {}};
+                           .paths = {},
+                           .argv = std::move(argv),
+                           .env = {},
+                           .limits = {}};
     WorkloadPlan plan = plan_workload(description_, config, choose_workload_identity(), tree_.path());
-    plan.program = GATEWAY_ENCLAVE_PROGRAM;
+    plan.program.path = GATEWAY_ENCLAVE_PROGRAM;
     workload_ = std::make_unique<Workload>(loop_, *signals_, logs_, std::move(plan),
-                                           Workload::Events{.ready = [this] {
-                                                              ++ready_;
-                                                              if (on_ready_) on_ready_();
-                                                            },
-                                                            .fatal = [this](const Error& error) {
-                                                              fatal_ = error.message();
-                                                              loop_.stop();
-                                                            },
-                                                            .stopped = [this] {
-                                                              stopped_ = true;
-                                                              loop_.stop();
-                                                            }});
+                                           Workload::Events{.ready =
+                                                                [this] {
+                                                                  ++ready_;
+                                                                  if (on_ready_) on_ready_();
+                                                                },
+                                                            .fatal =
+                                                                [this](const Error& error) {
+                                                                  fatal_ = error.message();
+                                                                  loop_.stop();
+                                                                },
+                                                            .stopped =
+                                                                [this] {
+                                                                  stopped_ = true;
+                                                                  loop_.stop();
+                                                                }});
     workload_->start();
   }
 
