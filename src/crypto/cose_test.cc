@@ -102,6 +102,14 @@ TEST(Cose, RefusesBrokenHeaders) {
   EXPECT_EQ(refusal_hex("8443a10126a2044004404040"), "cbor.duplicate_key");
 }
 
+TEST(Cose, RefusesAHugeProtectedHeader) {
+  codec::CborWriter header;
+  header.map(2).integer(1).integer(-35).integer(4).bytes(Bytes(1024));
+  codec::CborWriter message;
+  message.array(4).bytes(header.view()).map(0).bytes({}).bytes({});
+  EXPECT_EQ(refusal(message.view()), "cose.header");
+}
+
 TEST(Cose, RefusesOtherAlgorithms) {
   EXPECT_EQ(refusal_hex("8443a10127a04040"), "cose.algorithm");  // EdDSA
   EXPECT_EQ(refusal_hex("8443a10120a04040"), "cose.algorithm");  // -1, QEMU's

@@ -231,6 +231,12 @@ TEST(Keys, RefusesBrokenAndForeignSpki) {
   EXPECT_EQ(refusal(spki_of(ed25519.get())), "crypto.key.algorithm");
   const UniqueKey small(EVP_RSA_gen(1024));
   EXPECT_EQ(refusal(spki_of(small.get())), "crypto.key.algorithm");
+  const Bytes modulus(8200 / 8, 0xff);  // 8200 bits
+  const Bytes large = der(tag::kSequence, {codec::der_unsigned(modulus), codec::der_unsigned(Bytes{1, 0, 1})});
+  EXPECT_EQ(refusal(der(tag::kSequence,
+                        {der(tag::kSequence, {codec::der_oid("1.2.840.113549.1.1.1").value(), der(tag::kNull, {})}),
+                         codec::der_bit_string(large)})),
+            "crypto.key.algorithm");
   const Bytes rsa_spki = spki_of(rsa().get());
   EXPECT_EQ(refusal(rsa_spki), "accepted");
   EXPECT_EQ(refusal(ByteView(rsa_spki).first(rsa_spki.size() - 1)), "crypto.key.parse");

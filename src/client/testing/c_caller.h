@@ -4,6 +4,7 @@
 #if defined(__cplusplus)
 extern "C"
 #endif
-int call_from_c(const char *endpoint, const char *policy, const char *wrong_policy);
+    int
+    call_from_c(const char* endpoint, const char* policy, const char* wrong_policy);
 
 #endif
