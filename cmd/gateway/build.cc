@@ -20,8 +20,9 @@ std::string find_runtime(const std::string& given) {
   if (!given.empty()) return given;
   std::error_code ignored;
   const fs::path folder = fs::read_symlink("/proc/self/exe", ignored).parent_path();
-  for (const fs::path& candidate : {folder / "gateway-enclave", folder.parent_path() / "libexec/gateway/gateway-enclave",
-                                    fs::path("/usr/libexec/gateway/gateway-enclave")}) {
+  for (const fs::path& candidate :
+       {folder / "gateway-enclave", folder.parent_path() / "libexec/gateway/gateway-enclave",
+        fs::path("/usr/libexec/gateway/gateway-enclave")}) {
     if (fs::is_regular_file(candidate, ignored)) return candidate.string();
   }
   const char* variable = std::getenv("GATEWAY_ENCLAVE");
@@ -35,8 +36,8 @@ Result<std::optional<std::int64_t>> source_date_epoch() {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value < 0 || value > 0xffffffffLL) {
-    return fail(ErrorCode::kInvalidArgument, "cli.build.source_date_epoch", "SOURCE_DATE_EPOCH is not a number of seconds",
-                "unset it, or set it to seconds since 1970");
+    return fail(ErrorCode::kInvalidArgument, "cli.build.source_date_epoch",
+                "SOURCE_DATE_EPOCH is not a number of seconds", "unset it, or set it to seconds since 1970");
   }
   return value;
 }
@@ -51,15 +52,15 @@ json::value lock_json(const image::BuildReport& report) {
   for (const image::LockedPackage& package : lock.packages) packages.push_back(package_json(package));
   json::object inputs;
   for (const auto& [name, hash] : lock.inputs) inputs.emplace(name, hash);
-  return json::object{
-      {"path", report.lock_path.empty() ? json::value(nullptr) : json::value(report.lock_path)},
-      {"written", report.lock_written},
-      {"sha256", to_hex(crypto::sha256(as_bytes(image::encode_lock(lock))))},
-      {"source_date_epoch", lock.epoch},
-      {"compressor", lock.compressor.name + " " + lock.compressor.version + " -" + std::to_string(lock.compressor.level)},
-      {"kernel", lock.kernel ? json::value(package_json(*lock.kernel)) : json::value(nullptr)},
-      {"packages", std::move(packages)},
-      {"inputs", std::move(inputs)}};
+  return json::object{{"path", report.lock_path.empty() ? json::value(nullptr) : json::value(report.lock_path)},
+                      {"written", report.lock_written},
+                      {"sha256", to_hex(crypto::sha256(as_bytes(image::encode_lock(lock))))},
+                      {"source_date_epoch", lock.epoch},
+                      {"compressor", lock.compressor.name + " " + lock.compressor.version + " -" +
+                                         std::to_string(lock.compressor.level)},
+                      {"kernel", lock.kernel ? json::value(package_json(*lock.kernel)) : json::value(nullptr)},
+                      {"packages", std::move(packages)},
+                      {"inputs", std::move(inputs)}};
 }
 
 json::object report_json(const BuildOptions& options, const image::BuildReport& report) {
@@ -77,7 +78,8 @@ json::object report_json(const BuildOptions& options, const image::BuildReport& 
           {"sections", std::move(sections)},
           {"local_only", report.local_only},
           {"lock", lock_json(report)},
-          {"runtime", report.runtime_sha256.empty() ? json::value(nullptr) : json::value("sha256:" + report.runtime_sha256)},
+          {"runtime",
+           report.runtime_sha256.empty() ? json::value(nullptr) : json::value("sha256:" + report.runtime_sha256)},
           {"measured", std::move(measured)}};
 }
 
@@ -104,11 +106,8 @@ int run_build(const BuildOptions& options) {
   const auto epoch = source_date_epoch();
   if (!epoch) return report(epoch.error());
   std::string cache = options.cache;
-  if (cache.empty()) {
-    auto folder = image::PackageCache::default_folder();
-    if (!folder) return report(folder.error());
-    cache = *std::move(folder);
-  }
+  // Without a place for downloads an image that needs none is built all the same.
+  if (cache.empty()) cache = image::PackageCache::default_folder().value_or("");
   const image::BuildOptions build{.spec_path = options.spec,
                                   .output_path = options.output,
                                   .runtime_path = find_runtime(options.runtime),

@@ -80,7 +80,7 @@ class ClientCommands : public ::testing::Test {
     return {std::istreambuf_iterator<char>(in), {}};
   }
   unsigned mode(const std::string& name) const {
-    struct stat status {};
+    struct stat status{};
     return ::stat(path(name).c_str(), &status) == 0 ? status.st_mode & 0777 : 0;
   }
   // A new access key and its configuration.
@@ -117,7 +117,8 @@ class ClientCommands : public ::testing::Test {
   std::string folder_;
 };
 
-// --- config -----------------------------------------------------------------------------------------------------------
+// --- config
+// -----------------------------------------------------------------------------------------------------------
 
 TEST_F(ClientCommands, ConfigMakesAKeyThatOnlyItsOwnerReads) {
   make_config();
@@ -178,7 +179,8 @@ TEST_F(ClientCommands, ConfigIsSignedByItsOwnKeyAlone) {
   EXPECT_THAT(run(run_config, options).err, HasSubstr("key.file"));
 }
 
-// --- token ------------------------------------------------------------------------------------------------------------
+// --- token
+// ------------------------------------------------------------------------------------------------------------
 
 TEST_F(ClientCommands, TokenListsGrowByVersions) {
   make_list();
@@ -244,7 +246,8 @@ TEST_F(ClientCommands, TokenPushIsUndecidedWithoutADaemon) {
   EXPECT_THAT(ran.err, HasSubstr("daemon.unreachable"));
 }
 
-// --- release ----------------------------------------------------------------------------------------------------------
+// --- release
+// ----------------------------------------------------------------------------------------------------------
 
 class ReleaseCommand : public ClientCommands {
  protected:
@@ -329,7 +332,8 @@ TEST_F(ReleaseCommand, ShowSaysThatItChecksNothing) {
   EXPECT_EQ(run(run_release, options_).object().at("verified"), false);
 }
 
-// --- connect, verify, logs --------------------------------------------------------------------------------------------
+// --- connect, verify, logs
+// --------------------------------------------------------------------------------------------
 
 TEST_F(ClientCommands, ConnectKeepsItsPortClosedWhenTheEnclaveIsAnother) {
   FakeEnclave enclave;

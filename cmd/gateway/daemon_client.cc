@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -58,7 +59,8 @@ Outcome<pid_t> spawn_daemon(const std::string& program, const std::string& log) 
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (error == 0) return pid;
-  return std::unexpected(Reported{ErrorCode::kUnavailable, "daemon.start", std::string("gatewayd: ") + std::strerror(error), {}});
+  return std::unexpected(
+      Reported{ErrorCode::kUnavailable, "daemon.start", std::string("gatewayd: ") + std::strerror(error), {}});
 }
 
 }  // namespace
@@ -80,7 +82,7 @@ Outcome<DaemonClient> DaemonClient::connect_or_start() {
   if (connected || ::access(kSystemUnit, F_OK) == 0) return connected;
   const std::string state = host::state_folder_of_user();
   const std::string log = state + "/gatewayd.log";
-  struct stat status {};
+  struct stat status{};
   if (::stat(state.c_str(), &status) != 0) {
     GATEWAY_TRY_REPORTED(host::make_folder(state, ::geteuid() == 0 ? 0711 : 0700));
   }
@@ -89,12 +91,12 @@ Outcome<DaemonClient> DaemonClient::connect_or_start() {
   if (!pid) return std::unexpected(std::move(pid).error());
   say("gateway: no gatewayd was running; started one (pid " + std::to_string(*pid) + ", log " + log + ")");
   const auto deadline = std::chrono::steady_clock::now() + kStartTime;
-  while (std::chrono::steady_clock::now() < deadline) {
+  while (std::chrono::steady_clock::now() < deadline && ::waitpid(*pid, nullptr, WNOHANG) == 0) {
     connected = connect();
     if (connected) return connected;
     std::this_thread::sleep_for(milliseconds(10));
   }
-  return std::unexpected(Reported{ErrorCode::kUnavailable, "daemon.start", "gatewayd did not answer in time",
+  return std::unexpected(Reported{ErrorCode::kUnavailable, "daemon.start", "gatewayd ended, or did not answer in time",
                                   "look into " + log});
 }
 

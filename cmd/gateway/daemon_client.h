@@ -51,10 +51,10 @@ struct DeploymentFiles {
   std::string folder;
   std::string access_key() const { return folder + "/access-key.pem"; }  // signs token lists
   std::string config() const { return folder + "/config.toml"; }
-  std::string token() const { return folder + "/token"; }                // text form, no newline
-  std::string token_list() const { return folder + "/tokens.cbor"; }     // signed
-  std::string root() const { return folder + "/root.pem"; }              // local root certificate
-  std::string run_record() const { return folder + "/run.json"; }        // what `gateway run --json` printed
+  std::string token() const { return folder + "/token"; }             // text form, no newline
+  std::string token_list() const { return folder + "/tokens.cbor"; }  // signed
+  std::string root() const { return folder + "/root.pem"; }           // local root certificate
+  std::string run_record() const { return folder + "/run.json"; }     // what `gateway run --json` printed
 };
 DeploymentFiles deployment_files(const std::string& name);
 

@@ -74,11 +74,17 @@ Finding check_namespaces() {
 // The real thing, with a shell's `true` in the enclave's place.
 Finding check_sandbox() {
   const auto bwrap = host::find_bwrap();
-  if (!bwrap) return {"doctor.sandbox", State::kMissing, "not tried: bubblewrap is missing", "type: sudo apt install bubblewrap"};
-  const std::vector<std::string> outer{*bwrap,    "--unshare-all", "--uid",    "1000",      "--gid",  "1000",
-                                       "--cap-drop", "ALL",        "--as-pid-1", "--die-with-parent",
-                                       "--ro-bind", "/",           "/",        "--proc",    "/proc",  "--dev",
-                                       "/dev",    "--"};
+  if (!bwrap)
+    return {"doctor.sandbox", State::kMissing, "not tried: bubblewrap is missing", "type: sudo apt install bubblewrap"};
+  const std::vector<std::string> outer{*bwrap,       "--unshare-all",
+                                       "--uid",      "1000",
+                                       "--gid",      "1000",
+                                       "--cap-drop", "ALL",
+                                       "--as-pid-1", "--die-with-parent",
+                                       "--ro-bind",  "/",
+                                       "/",          "--proc",
+                                       "/proc",      "--dev",
+                                       "/dev",       "--"};
   auto plain = outer;
   plain.emplace_back("/bin/true");
   if (!succeeds(plain)) {
@@ -87,12 +93,15 @@ Finding check_sandbox() {
             "--security-opt seccomp=unconfined and --security-opt apparmor=unconfined"};
   }
   auto nested = outer;
-  for (const char* argument : {"/usr/bin/unshare", "--user", "--map-root-user", "--pid", "--fork", "--net", "--mount", "/bin/true"}) {
+  for (const char* argument :
+       {"/usr/bin/unshare", "--user", "--map-root-user", "--pid", "--fork", "--net", "--mount", "/bin/true"}) {
     nested.emplace_back(argument);
   }
   if (::access("/usr/bin/unshare", X_OK) == 0 && !succeeds(nested)) {
-    return {"doctor.sandbox", State::kMissing, "namespaces cannot be nested: the workload could not be kept from the runtime",
-            "type: sudo sysctl -w user.max_user_namespaces=15000 user.max_pid_namespaces=15000 user.max_net_namespaces=15000"};
+    return {"doctor.sandbox", State::kMissing,
+            "namespaces cannot be nested: the workload could not be kept from the runtime",
+            "type: sudo sysctl -w user.max_user_namespaces=15000 user.max_pid_namespaces=15000 "
+            "user.max_net_namespaces=15000"};
   }
   return {"doctor.sandbox", State::kOk, "a sandbox, and another one inside it, can be made", {}};
 }
@@ -102,7 +111,8 @@ Finding check_uids() {
   const auto ids = host::choose_kernel_ids(0);
   const auto space = ids ? host::make_user_namespace(*ids) : std::unexpected(ids.error());
   if (space) {
-    return {"doctor.uids", State::kOk,
+    return {"doctor.uids",
+            State::kOk,
             (::geteuid() == 0 ? "each enclave, and each workload, gets a kernel uid of its own from "
                               : "each workload gets a kernel uid of its own, from ") +
                 std::to_string(ids->enclave != 0 ? ids->enclave : ids->workload_uid) + " on",
@@ -118,14 +128,16 @@ Finding check_uids() {
 
 Finding check_cgroup() {
   const auto parent = host::find_cgroup_parent();
-  if (parent) return {"doctor.cgroup", State::kOk, "memory limits are enforced by control groups below " + parent->folder, {}};
+  if (parent)
+    return {"doctor.cgroup", State::kOk, "memory limits are enforced by control groups below " + parent->folder, {}};
   return {"doctor.cgroup", State::kNote, "no memory limit is enforced here: " + parent.error().detail(),
           parent.error().remedy()};
 }
 
 Finding check_capacity() {
   const auto capacity = host::read_host_capacity();
-  return {"doctor.capacity", capacity.cpus.empty() ? State::kMissing : State::kOk,
+  return {"doctor.capacity",
+          capacity.cpus.empty() ? State::kMissing : State::kOk,
           host::human_bytes(capacity.memory_available) + " of " + host::human_bytes(capacity.memory_total) +
               " memory available, " + std::to_string(capacity.cpus.size()) + " processors",
           {}};
@@ -135,7 +147,8 @@ Finding check_descriptors() {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   constexpr rlim_t kComfortable = 8192;
-  const std::string found = "at most " + std::to_string(files.rlim_max) + " open files a process; a connection takes two";
+  const std::string found =
+      "at most " + std::to_string(files.rlim_max) + " open files a process; a connection takes two";
   if (files.rlim_max >= kComfortable) return {"doctor.open_files", State::kOk, found, {}};
   return {"doctor.open_files", State::kNote, found, "raise the hard limit: nofile in /etc/security/limits.conf"};
 }
@@ -154,13 +167,18 @@ Finding check_daemon() {
   if (!daemon) return {"doctor.daemon", State::kNote, daemon.error().detail, daemon.error().remedy};
   const auto answer = daemon->ask(host::VersionRequest{}, kQuickAnswer);
   if (!answer) return {"doctor.daemon", State::kNote, answer.error().detail, answer.error().remedy};
-  return {"doctor.daemon", State::kOk,
-          "gatewayd " + safe(text_of(*answer, "version")) + " runs, state in " + safe(text_of(*answer, "state_folder")), {}};
+  return {"doctor.daemon",
+          State::kOk,
+          "gatewayd " + safe(text_of(*answer, "version")) + " runs, state in " + safe(text_of(*answer, "state_folder")),
+          {}};
 }
 
 Finding check_device(std::string_view id, const char* path, const char* with, const char* without) {
   const bool there = ::access(path, F_OK) == 0;
-  return {id, there ? State::kOk : State::kNote, std::string(path) + (there ? " is there: " : " is not there: ") + (there ? with : without), {}};
+  return {id,
+          there ? State::kOk : State::kNote,
+          std::string(path) + (there ? " is there: " : " is not there: ") + (there ? with : without),
+          {}};
 }
 
 std::vector<Finding> examine() {
@@ -176,9 +194,11 @@ std::vector<Finding> examine() {
       check_daemon(),
       check_device("doctor.nitro", "/dev/nitro_enclaves", "this is an EC2 instance with Nitro Enclaves enabled",
                    "not an EC2 instance with Nitro Enclaves enabled; platform local is what runs here"),
-      check_device("doctor.nsm", "/dev/nsm", "this machine is itself a Nitro enclave", "this machine is not itself a Nitro enclave"),
+      check_device("doctor.nsm", "/dev/nsm", "this machine is itself a Nitro enclave",
+                   "this machine is not itself a Nitro enclave"),
       check_device("doctor.snp", "/dev/sev", "an SEV host", "not an SEV-SNP host"),
-      check_device("doctor.kvm", "/dev/kvm", "virtual machines are hardware-assisted", "no hardware virtualisation; platform local needs none"),
+      check_device("doctor.kvm", "/dev/kvm", "virtual machines are hardware-assisted",
+                   "no hardware virtualisation; platform local needs none"),
   };
 }
 

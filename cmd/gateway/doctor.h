@@ -9,8 +9,8 @@ struct DoctorOptions {
   bool json = false;  // --json
 };
 
-// JSON: {"ok":bool,"checks":[{"id","state":"ok"|"note"|"missing","found","remedy"}]}. Exit 1 when something that platform
-// local needs is missing; notes tell what is weaker or absent without stopping it.
+// JSON: {"ok":bool,"checks":[{"id","state":"ok"|"note"|"missing","found","remedy"}]}. Exit 1 when something that
+// platform local needs is missing; notes tell what is weaker or absent without stopping it.
 int run_doctor(const DoctorOptions& options);
 
 }  // namespace gateway::cli

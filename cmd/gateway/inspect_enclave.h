@@ -1,5 +1,5 @@
-// gateway inspect NAME: everything that the host knows about one enclave. What it knows is not evidence: relying parties
-// use `gateway verify`.
+// gateway inspect NAME: everything that the host knows about one enclave. What it knows is not evidence: relying
+// parties use `gateway verify`.
 //
 //   gateway inspect NAME [--json]
 #pragma once

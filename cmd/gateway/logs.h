@@ -1,4 +1,5 @@
-// gateway logs: the workload's output, read over the attested channel by a holder of a token with the right `logs`; with
+// gateway logs: the workload's output, read over the attested channel by a holder of a token with the right `logs`;
+// with
 // --events the events that the host may see (starts, stops, refusals), which need no token.
 //
 //   gateway logs NAME [--events] [--follow] [--policy FILE] [--token-file FILE] [--json]

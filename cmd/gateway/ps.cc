@@ -47,9 +47,10 @@ std::string cpus_of(const boost::json::object& enclave) {
 Row row_of(const boost::json::object& enclave, Time now) {
   std::string state = text_of(enclave, "state");
   if (const auto* failure = object_of(enclave, "failure")) state += " (" + text_of(*failure, "id") + ")";
-  return {text_of(enclave, "name"),   safe(state),           text_of(enclave, "platform"),
-          text_of(enclave, "listen"), memory_of(enclave),    cpus_of(enclave),
-          age_of(enclave, now),       std::to_string(number_of(enclave, "restarts"))};
+  return {text_of(enclave, "name"),     safe(state),
+          text_of(enclave, "platform"), text_of(enclave, "listen"),
+          memory_of(enclave),           cpus_of(enclave),
+          age_of(enclave, now),         std::to_string(number_of(enclave, "restarts"))};
 }
 
 void print_table(const std::vector<Row>& rows) {

@@ -128,7 +128,8 @@ Outcome<boost::json::object> start(const RunOptions& options, const Deployment& 
 int run_run(const RunOptions& options) {
   if (const auto named = host::check_name(options.name); !named) return report(named.error());
   if (options.tokens && !options.config) {
-    return report(Error(ErrorCode::kInvalidArgument, "run.tokens", "--tokens needs --config, which names its access key"));
+    return report(
+        Error(ErrorCode::kInvalidArgument, "run.tokens", "--tokens needs --config, which names its access key"));
   }
   const auto image = open_image(options.image);
   if (!image) return report(image.error());
@@ -148,7 +149,7 @@ int run_run(const RunOptions& options) {
 
   host::remove_tree(files.folder);
   if (std::rename(fresh.folder.c_str(), files.folder.c_str()) != 0) {
-    return give_up(report(Error(ErrorCode::kInternal, "run.files",
+    return give_up(report(Error(ErrorCode::kInternal, "host.file.write",
                                 "the enclave runs, but its token cannot be stored in " + files.folder,
                                 "type: gateway stop " + options.name)));
   }

@@ -13,7 +13,8 @@ constexpr std::chrono::milliseconds kBeyondGrace{60'000};
 int run_stop(const StopOptions& options) {
   const auto grace = parse_duration(options.grace);
   if (!grace || *grace < Duration(0) || *grace > host::kMaxGrace) {
-    return report(Error(ErrorCode::kInvalidArgument, "stop.grace", "--grace is a duration from 0s to 10m, such as 30s"));
+    return report(
+        Error(ErrorCode::kInvalidArgument, "stop.grace", "--grace is a duration from 0s to 10m, such as 30s"));
   }
   auto daemon = DaemonClient::connect();
   if (!daemon) return report_refusal(daemon.error());
