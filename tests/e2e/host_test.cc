@@ -1,11 +1,16 @@
 // gatewayd, its shims and the commands that speak to it, as processes: what survives what, what is refused with which
 // id, and that nothing half-made is left behind.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -207,7 +212,9 @@ TEST_F(HostTest, RefusesAPortThatIsInUseAndNamesIt) {
   EXPECT_THAT(second.err, HasSubstr("host.port_in_use"));
   EXPECT_THAT(second.err, HasSubstr(first.listen));
   EXPECT_EQ(entries_in("enclaves"), 1U);
-  EXPECT_EQ(site_.gateway({"inspect", "second"}).status, 3);
+  const Ended unknown = site_.gateway({"inspect", "second"});
+  EXPECT_EQ(unknown.status, 3);
+  EXPECT_THAT(unknown.err, HasSubstr("host.enclave.unknown"));
 }
 
 TEST_F(HostTest, RefusesADamagedImageAndKeepsNothingOfIt) {
@@ -276,7 +283,9 @@ TEST_F(HostTest, RefusesPlatformsThatThisHostIsNot) {
 
 TEST_F(HostTest, RefusesAConfigurationThatWidensTheImageWithTheEnclavesOwnReason) {
   const std::string image = echo_image();
-  ASSERT_EQ(site_.gateway({"config", "new", "--access-key-out", site_.file("key.pem"), "-o", site_.file("wide.toml")}).status, 0);
+  ASSERT_EQ(
+      site_.gateway({"config", "new", "--access-key-out", site_.file("key.pem"), "-o", site_.file("wide.toml")}).status,
+      0);
   std::ofstream(site_.file("wide.toml"), std::ios::app) << "\n[ingress]\npaths = [\"/echo\", \"/admin\"]\n";
   const Ended refused = site_.try_run(image, "wide", {"--config", site_.file("wide.toml")});
   EXPECT_EQ(refused.status, 1);
@@ -290,8 +299,8 @@ TEST_F(HostTest, RefusesWhenThereIsNoRoomWithTheNumbers) {
       "[image]\nname = \"vast\"\nkernel = \"none\"\n[[rootfs.files]]\nfrom = \"" + program("gateway_echo_workload") +
           "\"\nto = \"/usr/bin/echo\"\nmode = \"0755\"\n[workload]\nargv = [\"/usr/bin/echo\"]\n[ingress]\nsocket = "
           "\"/run/gateway/app.sock\"\npaths = [\"/echo\"]\n[resources]\nmemory = \"4000GiB\"\ncpus = 1\n");
-  const Ended built = site_.gateway({"build", spec, "-o", site_.file("vast.eif"), "--runtime", program("gateway-enclave")},
-                                    Milliseconds(60'000));
+  const Ended built = site_.gateway(
+      {"build", spec, "-o", site_.file("vast.eif"), "--runtime", program("gateway-enclave")}, Milliseconds(60'000));
   ASSERT_EQ(built.status, 0) << built.err;
   const Ended refused = site_.try_run(site_.file("vast.eif"), "vast");
   EXPECT_EQ(refused.status, 3);
@@ -351,10 +360,10 @@ TEST_F(HostTest, KeepsTheCallersSecretsFromTheDaemon) {
     const std::string content((std::istreambuf_iterator<char>(file)), {});
     EXPECT_EQ(content.find(enclave.token), std::string::npos) << entry.path();
   }
-  struct stat token {};
+  struct stat token{};
   ASSERT_EQ(::stat((site_.state() + "/deployments/quiet/token").c_str(), &token), 0);
   EXPECT_EQ(token.st_mode & 0777U, 0600U);
-  struct stat key {};
+  struct stat key{};
   ASSERT_EQ(::stat((site_.state() + "/deployments/quiet/access-key.pem").c_str(), &key), 0);
   EXPECT_EQ(key.st_mode & 0777U, 0600U);
 }
@@ -368,6 +377,172 @@ TEST_F(HostTest, SaysWhatIsEnforcedAndNothingElse) {
   } else {
     EXPECT_EQ(limit, "268435456");
     EXPECT_THAT(shown, HasSubstr("256 MiB"));
+  }
+}
+
+TEST_F(HostTest, RefusesToReadLogsWithoutATokenOrFromWhatDoesNotRun) {
+  site_.run_enclave(echo_image(), "mute");
+  fs::remove(site_.state() + "/deployments/mute/token");
+  const Ended without = site_.gateway({"logs", "mute"});
+  EXPECT_EQ(without.status, 2);
+  EXPECT_THAT(without.err, HasSubstr("logs.token"));
+  ASSERT_EQ(site_.gateway({"stop", "mute"}).status, 0);
+  const Ended stopped = site_.gateway({"logs", "mute"});
+  EXPECT_EQ(stopped.status, 3);
+  EXPECT_THAT(stopped.err, HasSubstr("daemon.enclave_not_ready"));
+}
+
+TEST_F(HostTest, RefusesMistakesOnTheCommandLine) {
+  EXPECT_THAT(site_.gateway({"stop", "x", "--grace", "soon"}).err, HasSubstr("stop.grace"));
+  EXPECT_THAT(site_.gateway({"stop", "x", "--grace", "11m"}).err, HasSubstr("stop.grace"));
+  EXPECT_THAT(site_.try_run(echo_image(), "x", {"--tokens", "t"}).err, HasSubstr("run.tokens"));
+  EXPECT_THAT(site_.try_run(echo_image(), "x", {"--listen", "here"}).err, HasSubstr("host.listen"));
+  Launch daemon = site_.launch({});
+  daemon.argv = {program("gatewayd"), "--fast"};
+  const Ended usage = run(daemon);
+  EXPECT_EQ(usage.status, 2);
+  EXPECT_THAT(usage.err, HasSubstr("gatewayd.usage"));
+  daemon.argv = {program("gatewayd"), "--config", site_.write("group.toml", "group = \"no-such-group\"\n")};
+  EXPECT_THAT(run(daemon).err, HasSubstr("gatewayd.group"));
+}
+
+TEST_F(HostTest, SaysWhenNoDaemonRuns) {
+  site_.stop_daemon();
+  const Ended listed = site_.gateway({"ps"});
+  EXPECT_EQ(listed.status, 3);
+  EXPECT_THAT(listed.err, HasSubstr("daemon.unreachable"));
+  site_.start_daemon();
+}
+
+TEST_F(HostTest, StartsADaemonForTheFirstRunAndSaysSo) {
+  site_.stop_daemon();
+  fs::remove(site_.state() + "/gatewayd.sock");
+  const Ended started = site_.try_run(echo_image(), "first");
+  EXPECT_EQ(started.status, 0) << started.err;
+  EXPECT_THAT(started.err, HasSubstr("started one (pid "));
+  const std::string told = started.err.substr(started.err.find("(pid ") + 5);
+  EXPECT_EQ(site_.gateway({"stop", "first"}).status, 0);
+  const pid_t daemon = pid_from(told);
+  ASSERT_GT(daemon, 1);
+  ::kill(daemon, SIGTERM);
+  EXPECT_TRUE(dies(daemon));
+  site_.start_daemon();
+}
+
+TEST_F(HostTest, SaysWhenADaemonCannotBeStarted) {
+  site_.stop_daemon();
+  fs::remove(site_.state() + "/gatewayd.sock");
+  fs::remove(site_.state() + "/gatewayd.db-wal");
+  std::ofstream(site_.state() + "/gatewayd.db", std::ios::trunc) << std::string(5000, 'x');
+  const Ended refused = site_.try_run(echo_image(), "first");
+  EXPECT_EQ(refused.status, 3);
+  EXPECT_THAT(refused.err, HasSubstr("daemon.start"));
+  fs::remove(site_.state() + "/gatewayd.db");
+  site_.start_daemon();
+}
+
+// A daemon of the test's own words, one answer to every caller.
+class FakeDaemon {
+ public:
+  FakeDaemon(const std::string& path, std::string answer) : answer_(std::move(answer)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    listener_ = net::Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ::unlink(path.c_str());
+    if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) std::abort();
+    if (::listen(listener_.get(), 8) != 0) std::abort();
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~FakeDaemon() {
+    ::shutdown(listener_.get(), SHUT_RDWR);
+    thread_.join();
+  }
+
+ private:
+  void serve() const {
+    for (;;) {
+      const net::Descriptor caller(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!caller.valid()) return;
+      std::array<char, 65536> request{};
+      [[maybe_unused]] const ssize_t got = ::recv(caller.get(), request.data(), request.size(), 0);
+      [[maybe_unused]] const ssize_t sent = ::send(caller.get(), answer_.data(), answer_.size(), MSG_NOSIGNAL);
+    }
+  }
+  std::string answer_;
+  net::Descriptor listener_;
+  std::thread thread_;
+};
+
+TEST_F(HostTest, BelievesNoAnswerThatIsNone) {
+  const std::string socket = site_.file("fake.sock");
+  const auto ask = [&](std::vector<std::string> arguments, const std::string& answer) {
+    const FakeDaemon daemon(socket, answer);
+    Launch launch = site_.launch(std::move(arguments));
+    launch.environment["GATEWAY_SOCKET"] = socket;
+    return run(launch).err;
+  };
+  const std::vector<std::string> run_echo{"run", echo_image(), "--name", "a"};
+  EXPECT_THAT(ask({"ps"}, ""), HasSubstr("daemon.silent"));
+  EXPECT_THAT(ask({"ps"}, "hello\n"), HasSubstr("host.answer.syntax"));
+  EXPECT_THAT(ask({"inspect", "a"}, "{\"ok\":true}\n"), HasSubstr("inspect.answer"));
+  EXPECT_THAT(ask(run_echo, "{\"ok\":true}\n"), HasSubstr("run.answer"));
+  const std::string refused = ask(
+      {"ps"},
+      "{\"ok\":false,\"error\":{\"code\":\"internal\",\"id\":\"a.b\",\"detail\":\"\\u001b[2J\",\"remedy\":\"\"}}\n");
+  EXPECT_THAT(refused, HasSubstr("a.b"));
+  EXPECT_THAT(refused, testing::Not(HasSubstr("\x1b"))) << "nothing from elsewhere steers the terminal";
+}
+
+// The shim alone, in the folder of an enclave that was stopped, with one value of its specification changed.
+class ShimTest : public HostTest {
+ protected:
+  void SetUp() override {
+    HostTest::SetUp();
+    if (IsSkipped()) return;
+    site_.run_enclave(echo_image(), "bare");
+    ASSERT_EQ(site_.gateway({"stop", "bare"}).status, 0);
+    folder_ = site_.state() + "/enclaves/bare";
+  }
+  void change(const std::string& from, const std::string& to) const {
+    std::string spec = read_text(folder_ + "/spec.json");
+    const std::size_t at = spec.find(from);
+    ASSERT_NE(at, std::string::npos) << spec;
+    spec.replace(at, from.size(), to);
+    write_text(folder_ + "/spec.json", spec);
+  }
+  std::string value_of(const std::string& key) const {
+    return json_at(read_text(folder_ + "/spec.json"), "/" + key).value_or("");
+  }
+  Ended shim() const { return run({.argv = {program("gateway-shim"), "--enclave", folder_}}, Milliseconds(30'000)); }
+  std::string folder_;
+};
+
+TEST_F(ShimTest, RefusesToRunBesideAnother) {
+  const net::Descriptor lock(::open((folder_ + "/lock").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(::flock(lock.get(), LOCK_EX | LOCK_NB), 0);
+  const Ended refused = shim();
+  EXPECT_EQ(refused.status, 3);
+  EXPECT_THAT(refused.err, HasSubstr("host.shim.running"));
+}
+
+TEST_F(ShimTest, RefusesASpecificationThatItDoesNotUnderstand) {
+  change("\"version\"", "\"revision\"");
+  const Ended refused = shim();
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("host.spec.key"));
+  write_text(folder_ + "/spec.json", "{");
+  EXPECT_THAT(shim().err, HasSubstr("host.spec.syntax"));
+}
+
+TEST_F(ShimTest, TellsItsUsage) {
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{}, {"--enclave"}, {"--report", "fd:1"}, {"--what"}}) {
+    std::vector<std::string> argv{program("gateway-shim")};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    const Ended usage = run({.argv = argv});
+    EXPECT_EQ(usage.status, 2);
+    EXPECT_THAT(usage.err, HasSubstr("usage: gateway-shim"));
   }
 }
 

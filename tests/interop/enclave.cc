@@ -20,11 +20,13 @@ std::string chunked(const std::string& text) {
 std::string event(bool chat, const std::string& word) {
   const std::string choice = chat ? R"({"index":0,"delta":{"content":")" + word + R"("},"finish_reason":null})"
                                   : R"({"index":0,"text":")" + word + R"(","finish_reason":null})";
-  return "data: " + std::string(R"({"id":"c1","object":"chunk","created":1,"model":"m","choices":[)") + choice + "]}\n\n";
+  return "data: " + std::string(R"({"id":"c1","object":"chunk","created":1,"model":"m","choices":[)") + choice +
+         "]}\n\n";
 }
 
 bool stream(ServerSide& side, bool chat, bool cut, bool endless) {
-  if (!side.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")) return false;
+  if (!side.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"))
+    return false;
   for (int i = 0; endless || i < 5; ++i) {
     if (!side.write(chunked(event(chat, "w" + std::to_string(i) + " ")))) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -99,7 +99,8 @@ class Connection {
   }
   unsigned long long parameter(const std::string& target, const char* name, unsigned long long otherwise) const {
     const std::size_t at = target.find(std::string(name) + "=");
-    return at == std::string::npos ? otherwise : std::strtoull(target.c_str() + at + std::strlen(name) + 1, nullptr, 10);
+    return at == std::string::npos ? otherwise
+                                   : std::strtoull(target.c_str() + at + std::strlen(name) + 1, nullptr, 10);
   }
   bool reply(std::string_view type, std::string_view body, std::string_view status = "200 OK") {
     return send_all(socket_, "HTTP/1.1 " + std::string(status) + "\r\nContent-Type: " + std::string(type) +
@@ -113,7 +114,8 @@ class Connection {
   bool stream(const std::string& target) {
     const auto events = parameter(target, "events", 10);
     const auto pause = parameter(target, "ms", 0);
-    if (!send_all(socket_, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")) return false;
+    if (!send_all(socket_, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"))
+      return false;
     for (unsigned long long i = 0; i < events; ++i) {
       if (!send_chunk("data: {\"event\":" + std::to_string(i) + "}\n\n")) return false;
       if (pause > 0) std::this_thread::sleep_for(std::chrono::milliseconds(pause));

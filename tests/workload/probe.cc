@@ -150,7 +150,9 @@ std::string descriptors() {
     char target[256];
     const std::string link = "/proc/self/fd/" + std::to_string(number);
     const ssize_t size = ::readlink(link.c_str(), target, sizeof target);
-    if (size > 0) out += (out.size() > 1 ? "," : "") + quoted(std::to_string(number) + " " + std::string(target, static_cast<std::size_t>(size)));
+    if (size > 0)
+      out += (out.size() > 1 ? "," : "") +
+             quoted(std::to_string(number) + " " + std::string(target, static_cast<std::size_t>(size)));
   }
   return out + "]";
 }
@@ -177,25 +179,46 @@ std::string first_lines(const char* path) {
 }  // namespace
 
 std::string probe_isolation() {
-  const std::vector<std::pair<const char*, int (*)()>> probes{
-      {"af_vsock", vsock}, {"af_netlink", netlink}, {"af_packet", packet}, {"af_alg", crypto_api}, {"raw_inet", raw_inet},
-      {"af_vsock_32_bit", vsock_32_bit}, {"connect_outside", connect_outside}, {"ptrace_init", trace_init},
-      {"ptrace_parent", trace_parent}, {"open_dev_nsm", open_nsm}, {"open_dev_mem", open_memory}, {"open_dev_tun", open_tun},
-      {"io_uring", io_uring}, {"bpf", bpf_map}, {"unshare_user", new_user_namespace}, {"unshare_net", new_network_namespace},
-      {"unshare_mount", new_mount_namespace}, {"init_module", load_module}, {"keyctl", key_ring}, {"perf_event_open", performance_events},
-      {"userfaultfd", fault_descriptor}, {"setresuid_root", become_root}, {"sethostname", set_host_name},
-      {"write_usr", write_system}, {"write_root", write_root}, {"open_init_memory", read_runtime_memory},
-      {"read_description", read_runtime_files}, {"mknod", make_device}};
+  const std::vector<std::pair<const char*, int (*)()>> probes{{"af_vsock", vsock},
+                                                              {"af_netlink", netlink},
+                                                              {"af_packet", packet},
+                                                              {"af_alg", crypto_api},
+                                                              {"raw_inet", raw_inet},
+                                                              {"af_vsock_32_bit", vsock_32_bit},
+                                                              {"connect_outside", connect_outside},
+                                                              {"ptrace_init", trace_init},
+                                                              {"ptrace_parent", trace_parent},
+                                                              {"open_dev_nsm", open_nsm},
+                                                              {"open_dev_mem", open_memory},
+                                                              {"open_dev_tun", open_tun},
+                                                              {"io_uring", io_uring},
+                                                              {"bpf", bpf_map},
+                                                              {"unshare_user", new_user_namespace},
+                                                              {"unshare_net", new_network_namespace},
+                                                              {"unshare_mount", new_mount_namespace},
+                                                              {"init_module", load_module},
+                                                              {"keyctl", key_ring},
+                                                              {"perf_event_open", performance_events},
+                                                              {"userfaultfd", fault_descriptor},
+                                                              {"setresuid_root", become_root},
+                                                              {"sethostname", set_host_name},
+                                                              {"write_usr", write_system},
+                                                              {"write_root", write_root},
+                                                              {"open_init_memory", read_runtime_memory},
+                                                              {"read_description", read_runtime_files},
+                                                              {"mknod", make_device}};
   std::string out = "{\"probes\":{";
   for (std::size_t i = 0; i < probes.size(); ++i) {
     out += (i > 0 ? "," : "") + quoted(probes[i].first) + ":" + quoted(attempt(probes[i].second));
   }
-  out += "},\"uid\":" + std::to_string(::getuid()) + ",\"gid\":" + std::to_string(::getgid()) + ",\"pid\":" + std::to_string(::getpid());
+  out += "},\"uid\":" + std::to_string(::getuid()) + ",\"gid\":" + std::to_string(::getgid()) +
+         ",\"pid\":" + std::to_string(::getpid());
   out += ",\"cap_eff\":" + quoted(status_line("CapEff")) + ",\"cap_prm\":" + quoted(status_line("CapPrm")) +
          ",\"cap_bnd\":" + quoted(status_line("CapBnd")) + ",\"no_new_privs\":" + quoted(status_line("NoNewPrivs")) +
          ",\"seccomp\":" + quoted(status_line("Seccomp"));
-  out += ",\"processes\":" + listing("/proc", true) + ",\"descriptors\":" + descriptors() + ",\"dev\":" + listing("/dev", false) +
-         ",\"root\":" + listing("/", false) + ",\"run\":" + listing("/run", false) + ",\"run_gateway\":" + listing("/run/gateway", false);
+  out += ",\"processes\":" + listing("/proc", true) + ",\"descriptors\":" + descriptors() +
+         ",\"dev\":" + listing("/dev", false) + ",\"root\":" + listing("/", false) +
+         ",\"run\":" + listing("/run", false) + ",\"run_gateway\":" + listing("/run/gateway", false);
   out += ",\"unix_sockets\":" + first_lines("/proc/net/unix") + ",\"routes\":" + first_lines("/proc/net/route");
   out += ",\"environment\":[";
   for (char** entry = environ; *entry != nullptr; ++entry) out += (entry == environ ? "" : ",") + quoted(*entry);
