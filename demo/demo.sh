@@ -137,10 +137,13 @@ refused "5a. An image with one byte changed: its own checksum gives it away befo
 
 # A host that changes a byte and puts the image together again, every checksum right: 1024 becomes 1025.
 folder=$(dirname "$spec")
-sed -e 's/^max_tokens = 1024$/max_tokens = 1025/' -e "s|\"\.\./|\"$folder/../|" -e "s|^lock = \"|lock = \"$folder/|" \
-  "$spec" > tampered.toml
-cmp -s "$spec" tampered.toml && fail "the spec has no max_tokens to change"
-gateway build tampered.toml -o tampered.eif >/dev/null 2>tampered.err || { cat tampered.err >&2; fail "the changed image could not be built"; }
+mkdir -p tampered/examples/assistant
+cp "$folder/image.lock" tampered/examples/assistant/
+cp -r "$folder/../../models" tampered/models
+sed 's/^max_tokens = 1024$/max_tokens = 1025/' "$spec" > tampered/examples/assistant/image.toml
+cmp -s "$spec" tampered/examples/assistant/image.toml && fail "the spec has no max_tokens to change"
+gateway build tampered/examples/assistant/image.toml -o tampered.eif >/dev/null 2>tampered.err ||
+  { cat tampered.err >&2; fail "the changed image could not be built"; }
 gateway run tampered.eif --name tampered --json > tampered.json
 refused "    The same image put together again with one byte changed: it runs, but it is not the one that you measured" \
   'policy\.measurement' "${connect[@]}" "$(jq -r .listen tampered.json)" --policy policy.toml
