@@ -63,7 +63,7 @@ install(FILES ${PROJECT_SOURCE_DIR}/completion/_gateway DESTINATION ${CMAKE_INST
 install(FILES ${PROJECT_SOURCE_DIR}/completion/gateway.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/gatewayd.service DESTINATION lib/systemd/system)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples DESTINATION ${CMAKE_INSTALL_DATADIR}/gateway)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples ${PROJECT_SOURCE_DIR}/models DESTINATION ${CMAKE_INSTALL_DATADIR}/gateway)
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/demo/demo.sh DESTINATION ${CMAKE_INSTALL_DATADIR}/gateway/demo)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/SECURITY.md ${PROJECT_SOURCE_DIR}/docs/cli.md
               ${PROJECT_SOURCE_DIR}/docs/operations.md
