@@ -264,6 +264,25 @@ TEST(Server, GivesTheGateTheSessionsExporter) {
   EXPECT_NE(other.ask(kGet).body, answer.body);
 }
 
+TEST(Server, AnExporterThatOutlivesItsCallerExportsNothing) {
+  std::function<Result<ByteArray<32>>(const attestation::Nonce&)> kept;
+  ServerThread server(
+      [&kept](const net::HttpHead&, const SessionContext& session) -> Decision {
+        kept = session.exporter;
+        return LocalResponse{};
+      },
+      no_workload());
+  TestCaller caller(server.port());
+  EXPECT_EQ(caller.ask(kGet).status, 200);
+  caller.leave();
+  ASSERT_TRUE(server.wait_for([](const ServerMetrics& m) { return m.connections_now == 0; }));
+  server.on_loop([&kept](Server&) {
+    const auto value = kept(attestation::Nonce{});
+    ASSERT_FALSE(value);
+    EXPECT_EQ(value.error().id(), "server.caller_left");
+  });
+}
+
 TEST(Server, SendsLargeAnswersToSlowReaders) {
   const std::string large(3'000'000, 'x');
   ServerThread server(answer_all(large), no_workload());
