@@ -30,11 +30,10 @@ Result<Bytes> name(const std::string& common_name) {
 
 // UTCTime until 2049, GeneralizedTime after (RFC 5280 §4.1.2.5), rounded down to the second.
 Result<Bytes> time(Time when) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(when);
-  const std::string text = to_rfc3339(seconds);  // 2026-01-02T03:04:05Z
   const bool four_digits = when >= Time(std::chrono::sys_days(std::chrono::year(1950) / 1 / 1)) &&
                            when < Time(std::chrono::sys_days(std::chrono::year(10000) / 1 / 1));
   if (!four_digits) return bad_spec("expected times between the years 1950 and 9999");
+  const std::string text = to_rfc3339(std::chrono::floor<std::chrono::seconds>(when));  // 2026-01-02T03:04:05Z
   std::string digits;
   std::ranges::copy_if(text, std::back_inserter(digits), [](char c) { return c >= '0' && c <= '9'; });
   digits.push_back('Z');
