@@ -28,13 +28,14 @@ Status write_all(int descriptor, ByteView content) {
 
 }  // namespace
 
-Status write_file(const std::string& path, ByteView content, mode_t mode) {
+Status write_file(const std::string& path, ByteView content, mode_t mode, Durable durable) {
   const std::string beside = path + ".new";
   ::unlink(beside.c_str());
   net::Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!file.valid()) return fail(ErrorCode::kInternal, "host.file.write", reason("cannot create", beside));
   const bool written = ::fchmod(file.get(), mode) == 0 && write_all(file.get(), content).has_value() &&
-                       ::fsync(file.get()) == 0 && ::rename(beside.c_str(), path.c_str()) == 0;
+                       (durable == Durable::kNo || ::fsync(file.get()) == 0) &&
+                       ::rename(beside.c_str(), path.c_str()) == 0;
   if (!written) {
     auto failure = fail(ErrorCode::kInternal, "host.file.write", reason("cannot write", path));
     ::unlink(beside.c_str());

@@ -16,8 +16,10 @@
 
 namespace gateway::host {
 
-// Beside the target, synced, renamed over it.
-Status write_file(const std::string& path, ByteView content, mode_t mode);
+// Whether a file must survive a power cut. What is written again at each start need not.
+enum class Durable : bool { kNo, kYes };
+// Beside the target, then renamed over it.
+Status write_file(const std::string& path, ByteView content, mode_t mode, Durable durable = Durable::kYes);
 Result<Bytes> read_file(const std::string& path, std::size_t limit);
 Status make_folder(const std::string& path, mode_t mode);  // and its parents (0755); an existing one gets the mode
 void remove_tree(const std::string& path);                 // whatever its modes; follows no link; best effort

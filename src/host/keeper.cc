@@ -198,8 +198,8 @@ std::shared_ptr<Instance> Keeper::obtain(Begin how) {
   const auto started = [&]() -> Outcome<std::unique_ptr<Instance>> {
     auto image = seams_.find_image(record.image_key);
     if (!image) return std::unexpected(std::move(image).error());
-    GATEWAY_TRY_REPORTED(write_file(folder_ + "/" + kConfigFile, record.config, 0600));
-    GATEWAY_TRY_REPORTED(write_file(folder_ + "/" + kTokensFile, record.tokens, 0600));
+    GATEWAY_TRY_REPORTED(write_file(folder_ + "/" + kConfigFile, record.config, 0600, Durable::kNo));
+    GATEWAY_TRY_REPORTED(write_file(folder_ + "/" + kTokensFile, record.tokens, 0600, Durable::kNo));
     return seams_.driver.start(folder_, spec_of(record, *image));
   };
   auto instance = started();

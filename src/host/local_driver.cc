@@ -117,7 +117,7 @@ class LocalDriver final : public Driver {
     limit_memory(spec);
     GATEWAY_ASSIGN_REPORTED(spec.ids, ids_of(spec.slot));
     spec.root_folder = options_.root_folder;
-    GATEWAY_TRY_REPORTED(write_file(folder + "/" + kSpecFile, as_bytes(encode_spec(spec)), 0600));
+    GATEWAY_TRY_REPORTED(write_file(folder + "/" + kSpecFile, as_bytes(encode_spec(spec)), 0600, Durable::kNo));
     GATEWAY_TRY_REPORTED(hand_over(folder, spec.ids.enclave));
     auto started = spawn(folder);
     if (!started) {

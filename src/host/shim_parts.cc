@@ -139,7 +139,7 @@ Result<ShimParts> prepare_shim(const std::string& path, const Clock& clock) {
 
 void write_last_status(int folder, const ShimStatus& status) {
   const std::string path = "/proc/self/fd/" + std::to_string(folder) + "/" + kExitFile;
-  (void)write_file(path, as_bytes(encode_status(status)), 0600);
+  (void)write_file(path, as_bytes(encode_status(status)), 0600, Durable::kNo);
 }
 
 }  // namespace gateway::host

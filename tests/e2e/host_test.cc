@@ -515,8 +515,43 @@ class ShimTest : public HostTest {
     return json_at(read_text(folder_ + "/spec.json"), "/" + key).value_or("");
   }
   Ended shim() const { return run({.argv = {program("gateway-shim"), "--enclave", folder_}}, Milliseconds(30'000)); }
+  // The daemon made it and took it away again.
+  void without_cgroup() const { change("\"cgroup\":\"" + value_of("cgroup"), "\"cgroup\":\""); }
+  std::string failure() const {
+    const std::string file = folder_ + "/exit.json";
+    return fs::exists(file) ? json_at(read_text(file), "/failure/id").value_or("") : "";
+  }
   std::string folder_;
 };
+
+TEST_F(ShimTest, BelievesItsOwnMeasurementsAndNotTheDaemons) {
+  without_cgroup();
+  change("\"image_key\":\"" + value_of("image_key"), "\"image_key\":\"" + std::string(64, '0'));
+  const Ended ended = shim();
+  EXPECT_NE(ended.status, 0);
+  EXPECT_EQ(failure(), "host.store.changed") << ended.err;
+}
+
+TEST_F(ShimTest, GivesUpOnAnEnclaveThatIsNotReadyInTime) {
+  without_cgroup();
+  change("\"start_timeout_ms\":" + value_of("start_timeout_ms"), "\"start_timeout_ms\":1");
+  const Ended ended = shim();
+  EXPECT_NE(ended.status, 0);
+  EXPECT_EQ(failure(), "host.enclave.start_timeout") << ended.err;
+}
+
+TEST_F(ShimTest, SaysWhenTheKernelEndedTheEnclaveForWantOfMemory) {
+  const std::string cgroup = value_of("cgroup");
+  if (::geteuid() != 0 || cgroup.empty()) GTEST_SKIP() << "SKIPPED: no memory cgroup can be made here";
+  ASSERT_TRUE(fs::create_directory(cgroup));
+  const bool first_version = fs::exists(cgroup + "/memory.limit_in_bytes");
+  std::ofstream(cgroup + (first_version ? "/memory.limit_in_bytes" : "/memory.max")) << "1048576";
+  const Ended ended = shim();
+  EXPECT_NE(ended.status, 0);
+  EXPECT_EQ(failure(), "host.enclave.out_of_memory") << ended.err;
+  std::error_code busy;
+  fs::remove(cgroup, busy);
+}
 
 TEST_F(ShimTest, RefusesToRunBesideAnother) {
   const net::Descriptor lock(::open((folder_ + "/lock").c_str(), O_RDWR | O_CLOEXEC));
