@@ -70,7 +70,7 @@ std::unique_ptr<Subject> start_haproxy(const std::string& folder, const std::str
   std::uint16_t port = 0;
   listen_anywhere(port);  // found free, and given to HAProxy
   const std::string file = folder + (splice ? "/haproxy-splice.cfg" : "/haproxy.cfg");
-  std::ofstream(file) << "global\n  nbthread 1\n  maxconn 20000\n"
+  std::ofstream(file) << "global\n  nbthread 1\n  maxconn 4000\n"
                       << "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n"
                       << (splice ? "  option splice-auto\n  option splice-request\n  option splice-response\n" : "")
                       << "frontend f\n  bind 127.0.0.1:" << port << "\n  default_backend b\n"
