@@ -27,6 +27,8 @@ target_compile_options(gateway_flags INTERFACE
 # g++ 12 at -O2 sees overflows in std::vector::insert and std::string that are not there (GCC bugs 105329 and 107852).
 target_compile_options(gateway_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow -Wno-array-bounds -Wno-restrict>)
+# clang 19 reports that the C++ library of g++ 12 uses std::get_temporary_buffer inside std::stable_sort.
+target_compile_options(gateway_flags INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 if(NOT GATEWAY_SANITIZE AND CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_definitions(gateway_flags INTERFACE _FORTIFY_SOURCE=2)
 endif()

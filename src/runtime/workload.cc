@@ -148,7 +148,7 @@ void Workload::end_run(std::function<void()> then) {
   metrics_.ready = false;
   probe_->cancel();
   for (net::Timer* timer : {probe_timer_.get(), ready_timer_.get(), kill_timer_.get()}) timer->disarm();
-  loop_.defer([this, ended = std::shared_ptr<Sandbox>(std::move(sandbox_)), next = std::move(then)] { next(); });
+  loop_.defer([ended = std::shared_ptr<Sandbox>(std::move(sandbox_)), next = std::move(then)] { next(); });
 }
 
 void Workload::give_up(Error error) {

@@ -581,5 +581,14 @@ TEST_F(ShimTest, TellsItsUsage) {
   }
 }
 
+// A program that was copied away from its installation.
+TEST(Demo, SaysThatItsScriptIsMissing) {
+  const TempFolder folder;
+  fs::copy_file(program("gateway"), folder.file("gateway"));
+  const Ended missing = run({.argv = {folder.file("gateway"), "demo"}});
+  EXPECT_EQ(missing.status, 3);
+  EXPECT_THAT(missing.err, HasSubstr("demo.missing"));
+}
+
 }  // namespace
 }  // namespace gateway::harness
