@@ -22,10 +22,9 @@
 namespace gateway::host {
 namespace {
 
-// Where descriptors lie while bwrap starts; the enclave's own are fixed by the seam with the runtime.
+// Where descriptors lie while bwrap starts; the enclave's own (control, NSM at 4, ingress at 5) are fixed by the seam
+// with the runtime.
 constexpr int kControl = 3;
-constexpr int kNsm = 4;
-constexpr int kIngress = 5;
 constexpr int kInfo = 6;
 constexpr int kFailure = 7;
 constexpr int kUserNamespace = 8;
