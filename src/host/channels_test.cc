@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstring>
+#include <filesystem>
 #include <future>
 #include <thread>
 
@@ -89,6 +91,36 @@ TEST(LineSocketTest, CarriesADescriptorOnce) {
   EXPECT_EQ(::read(received->get(), content.data(), content.size()), 7);
   EXPECT_EQ(::fcntl(received->get(), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
   EXPECT_FALSE(receiver.take_descriptor().has_value());
+}
+
+std::size_t open_descriptors() {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+  return count;
+}
+
+TEST(LineSocketTest, ClosesDescriptorsThatAreTooMany) {
+  Pair pair = socket_pair();
+  LineSocket receiver(std::move(pair.a));
+  const std::size_t before = open_descriptors();
+  const std::array<int, 2> two{pair.b.get(), pair.b.get()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof two)> control{};
+  std::string line = "two\n";
+  iovec part{line.data(), line.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof two);
+  std::memcpy(CMSG_DATA(header), two.data(), sizeof two);
+  ASSERT_EQ(::sendmsg(pair.b.get(), &message, 0), 4);
+  EXPECT_EQ(*receiver.read_line(100, after(milliseconds(1000))), "two");
+  EXPECT_FALSE(receiver.take_descriptor().has_value());
+  EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST(UnixSocketTest, SaysWhenNobodyListens) {
@@ -283,7 +315,11 @@ class StatusServerTest : public testing::Test {
         loop_, *listen_in_folder(opened_.get(), "s", 0600, 8),
         StatusServer::Events{.status = [this] { return status_; },
                              .tokens = [this](ByteView list) { tokens_ = to_bytes(list); },
-                             .stop = [this](milliseconds grace) { grace_ = grace; }});
+                             .stop =
+                                 [this](milliseconds grace) {
+                                   grace_ = grace;
+                                   server_->changed();
+                                 }});
     thread_ = std::thread([this] { loop_.run(); });
   }
   ~StatusServerTest() override {
@@ -329,6 +365,16 @@ TEST_F(StatusServerTest, TellsThoseWhoWatchAndNobodyElse) {
   });
   EXPECT_EQ(parse_status(read(watcher))->state, EnclaveState::kReady);
   EXPECT_FALSE(other.read_line(100, after(milliseconds(50))).has_value());
+}
+
+// The change that its own request made is told to a caller that has gone, while that request is answered.
+TEST_F(StatusServerTest, SurvivesACallerThatLeavesWhileItsRequestIsAnswered) {
+  for (int i = 0; i < 4; ++i) {
+    const net::Descriptor caller = *connect_to_path(folder_.file("s"));
+    put(caller.get(), "{\"op\":\"watch\"}\n{\"op\":\"stop\",\"grace_ms\":1}\n");
+  }
+  LineSocket other = connect();
+  EXPECT_EQ(ask(other, R"({"op":"status"})"), encode_status(status_));
 }
 
 TEST_F(StatusServerTest, SurvivesWatchersThatLeaveAndCallersThatAreWrong) {

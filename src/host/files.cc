@@ -44,12 +44,18 @@ Status write_file(const std::string& path, ByteView content, mode_t mode, Durabl
   return {};
 }
 
-Result<Bytes> read_file(const std::string& path, std::size_t limit) {
+Result<Bytes> read_file(const std::string& path, std::size_t limit, WrittenBy writer) {
   // Folders of enclaves belong to users with fewer rights: no link is followed, nothing but a file is read.
   const net::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
   struct stat status{};
   if (file.valid() && (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))) {
     return fail(ErrorCode::kUnavailable, "host.file.read", path + " is not a regular file");
+  }
+  if (file.valid() && writer == WrittenBy::kThisUser &&
+      (status.st_uid != ::geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)) {
+    return fail(ErrorCode::kPolicyRejected, "host.file.owner",
+                path + " could have been written by another user than the one who runs this program",
+                "start the enclave through gatewayd, or give the file to this user with mode 0600");
   }
   if (!file.valid()) {
     if (errno == ENOENT) return fail(ErrorCode::kNotFound, "host.file.missing", "there is no " + path);

@@ -20,7 +20,8 @@ namespace gateway::host {
 enum class Durable : bool { kNo, kYes };
 // Beside the target, then renamed over it.
 Status write_file(const std::string& path, ByteView content, mode_t mode, Durable durable = Durable::kYes);
-Result<Bytes> read_file(const std::string& path, std::size_t limit);
+enum class WrittenBy : std::uint8_t { kAnyone, kThisUser };
+Result<Bytes> read_file(const std::string& path, std::size_t limit, WrittenBy writer = WrittenBy::kAnyone);
 Status make_folder(const std::string& path, mode_t mode);  // and its parents (0755); an existing one gets the mode
 void remove_tree(const std::string& path);                 // whatever its modes; follows no link; best effort
 

@@ -50,6 +50,21 @@ TEST(FilesTest, RefusesWhatItCannotReadAsAFile) {
   EXPECT_EQ(read_file(folder.file("link"), 100).error().id(), "host.file.read") << "links are not followed";
 }
 
+TEST(FilesTest, RefusesAsItsOwnWhatOthersCouldHaveWritten) {
+  const TestFolder folder;
+  ASSERT_TRUE(write_file(folder.file("own"), as_bytes("x"), 0600));
+  EXPECT_TRUE(read_file(folder.file("own"), 10, WrittenBy::kThisUser));
+  for (const mode_t mode : {0620U, 0602U}) {
+    ASSERT_EQ(::chmod(folder.file("own").c_str(), mode), 0);
+    EXPECT_EQ(read_file(folder.file("own"), 10, WrittenBy::kThisUser).error().id(), "host.file.owner");
+    EXPECT_TRUE(read_file(folder.file("own"), 10));
+  }
+  if (::geteuid() != 0) return;
+  ASSERT_EQ(::chmod(folder.file("own").c_str(), 0600), 0);
+  ASSERT_EQ(::chown(folder.file("own").c_str(), 65'534, 65'534), 0);
+  EXPECT_EQ(read_file(folder.file("own"), 10, WrittenBy::kThisUser).error().id(), "host.file.owner");
+}
+
 TEST(FilesTest, RefusesToWriteWhereItCannot) {
   EXPECT_EQ(write_file("/proc/none/f", {}, 0600).error().id(), "host.file.write");
   EXPECT_EQ(make_folder("/proc/none", 0700).error().id(), "host.file.write");

@@ -302,13 +302,13 @@ int run_shim(ShimOptions options, const Clock& clock) {
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGHUP, SIG_IGN);
   ::signal(SIGINT, SIG_IGN);
+  set_own_limits();  // what the sandbox inherits, too
   auto parts = prepare_shim(options.folder, clock);
   if (!parts) {
     log::error(parts.error());
     report(options.report, encode_refusal(Reported::from(parts.error())));
     return exit_status(parts.error().code());
   }
-  set_own_limits();
   Shim shim(*std::move(parts), clock);
   report(options.report, R"({"ok":true})");
   options.report.reset();

@@ -97,7 +97,7 @@ Result<ShimParts> prepare_shim(const std::string& path, const Clock& clock) {
     return fail(ErrorCode::kUnavailable, "host.shim.running", "another shim holds " + path + "/" + kLockFile);
   }
   ::unlink((path + "/" + kExitFile).c_str());
-  GATEWAY_ASSIGN(const Bytes spec_text, read_file(path + "/" + kSpecFile, kMaxSpecFile));
+  GATEWAY_ASSIGN(const Bytes spec_text, read_file(path + "/" + kSpecFile, kMaxSpecFile, WrittenBy::kThisUser));
   GATEWAY_ASSIGN(EnclaveSpec spec, parse_spec(as_text(spec_text)));
   GATEWAY_ASSIGN(Bytes config, read_file(path + "/" + kConfigFile, channel::kMaxDeploymentSize));
   GATEWAY_ASSIGN(Bytes tokens, read_file(path + "/" + kTokensFile, kMaxTokensFile));

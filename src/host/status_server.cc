@@ -61,8 +61,10 @@ void StatusServer::on_acceptable() {
 }
 
 void StatusServer::on_caller(Handle caller, bool readable, bool writable, bool hung_up) {
+  served_ = &*caller;
   const bool alive = (!(readable || hung_up) || receive(*caller)) && (!writable || flush(*caller));
-  if (!alive) drop(caller);
+  served_ = nullptr;
+  if (!alive || caller->broken) drop(caller);
 }
 
 // False when the caller is gone or broke the protocol.
@@ -110,7 +112,10 @@ void StatusServer::changed() {
     const Handle current = caller++;
     if (!current->watches) continue;
     current->outgoing.append(line);
-    if (!flush(*current)) drop(current);
+    if (flush(*current)) continue;
+    // A caller may be told of the change that its own request made; its function still uses it.
+    if (&*current == served_) current->broken = true;
+    else drop(current);
   }
 }
 

@@ -41,6 +41,7 @@ class StatusServer {
     std::string incoming;
     std::string outgoing;
     bool watches = false;
+    bool broken = false;  // to be dropped by whoever serves it
   };
   using Handle = std::list<Caller>::iterator;
   void on_acceptable();
@@ -55,6 +56,7 @@ class StatusServer {
   Events events_;
   std::unique_ptr<net::Source> source_;
   std::list<Caller> callers_;
+  const Caller* served_ = nullptr;  // whose request is being answered
 };
 
 }  // namespace gateway::host

@@ -15,6 +15,7 @@
 namespace gateway::host {
 namespace {
 
+constexpr std::size_t kMaxPassed = 8;
 constexpr std::size_t kReadSize = 64UZ * 1024;
 
 std::unexpected<Error> system_failure(ErrorCode code, ErrorId id, std::string_view what) {
@@ -106,7 +107,8 @@ Status LineSocket::receive(Deadline deadline) {
   const std::size_t before = buffer_.size();
   buffer_.resize(before + kReadSize);
   iovec part{buffer_.data() + before, kReadSize};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  // Room for more than the one that is taken: what a peer sends too many is closed here, not left open.
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxPassed * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -116,11 +118,13 @@ Status LineSocket::receive(Deadline deadline) {
   buffer_.resize(before + static_cast<std::size_t>(got > 0 ? got : 0));
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); got > 0 && header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-        header->cmsg_len == CMSG_LEN(sizeof(int))) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t passed = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < passed; ++i) {
       int descriptor = -1;
-      std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
-      received_ = net::Descriptor(descriptor);
+      std::memcpy(&descriptor, CMSG_DATA(header) + i * sizeof descriptor, sizeof descriptor);
+      net::Descriptor one(descriptor);
+      if (passed == 1) received_ = std::move(one);
     }
   }
   if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) return {};

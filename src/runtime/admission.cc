@@ -39,6 +39,13 @@ std::string_view retry_after(unsigned seconds) {
   return texts[std::clamp<std::size_t>(seconds, 1, kMaxRetryAfter) - 1];
 }
 
+std::optional<LocalResponse> over_quota(AdmittedCaller& caller, MonotonicTime now) {
+  const unsigned seconds = caller.model_tokens.wait_for(1, now);
+  if (seconds == 0) return std::nullopt;
+  ++caller.counters.refused;
+  return refuse(429, "tokens.quota", "this token's model tokens a minute are used up", retry_after(seconds));
+}
+
 Status Admission::replace(ByteView file, MonotonicTime now) {
   const crypto::Sha256 digest = crypto::sha256(file);
   if (version_ && digest == file_digest_) return {};
@@ -97,11 +104,7 @@ std::expected<std::shared_ptr<AdmittedCaller>, LocalResponse> Admission::admit(
     return std::unexpected(
         refuse(429, "tokens.requests", "this token's requests a minute are used up", retry_after(seconds)));
   }
-  if (const unsigned seconds = caller->model_tokens.wait_for(1, now); seconds > 0) {
-    ++caller->counters.refused;
-    return std::unexpected(
-        refuse(429, "tokens.quota", "this token's model tokens a minute are used up", retry_after(seconds)));
-  }
+  if (auto over = over_quota(*caller, now)) return std::unexpected(*std::move(over));
   caller->requests.charge(1, now);
   ++caller->counters.requests;
   return caller;

@@ -43,6 +43,9 @@ struct AdmittedCaller {
   CallerCounters counters;
 };
 
+// 429 tokens.quota when the caller's model tokens are used up.
+std::optional<LocalResponse> over_quota(AdmittedCaller& caller, MonotonicTime now);
+
 class Admission {
  public:
   Admission(crypto::PublicKey access_key, const Clock& clock) : access_key_(std::move(access_key)), clock_(clock) {}

@@ -83,6 +83,11 @@ Status harden_process() {
     return fail(ErrorCode::kInternal, "runtime.harden",
                 std::string("core dumps could not be ruled out: ") + std::strerror(errno));
   }
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);  // more is better, and never more than was allowed
+  }
   return {};
 }
 

@@ -43,6 +43,9 @@ Status narrow_workload(const image::Description& description, const channel::Dep
   return {};
 }
 
+// Of the enclave's memory, for bodies that are rewritten: the rest is the workload's.
+constexpr std::uint64_t kCollectedPart = 8;
+
 template <class Number>
 Status lower(const char* key, Number limit, const std::optional<Number>& wanted, auto& effective) {
   if (wanted && *wanted > limit) return widens(std::string("limits.") + key, "the value is above the image's");
@@ -79,6 +82,8 @@ Result<EffectiveConfig> narrow(const image::Description& description, const chan
   GATEWAY_TRY(narrow_paths(description, deployment, effective));
   GATEWAY_TRY(narrow_workload(description, deployment, effective));
   GATEWAY_TRY(narrow_limits(description.limits, deployment.limits, effective.limits));
+  effective.limits.max_collected =
+      static_cast<std::size_t>(std::max(effective.limits.max_body, description.resources.memory / kCollectedPart));
   if (deployment.log_level) {
     if (*deployment.log_level < log::Level::kInfo) return widens("logging.level", "an image allows info at most");
     effective.log_level = *deployment.log_level;

@@ -1,5 +1,8 @@
 #include "runtime/enclave.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <optional>
 
 #include "base/log.h"
@@ -65,6 +68,18 @@ void Enclave::Impl::make_workload(const std::string& root) {
                                                   .stopped = [this] { loop.stop(); }});
 }
 
+// A connection that cannot be told from the last free descriptor would take it from the workload's requests.
+ServerLimits within_descriptors(ServerLimits limits) {
+  constexpr std::size_t kOwn = 128;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return limits;
+  const std::size_t reserved = limits.max_in_flight + kOwn;
+  const std::size_t room = files.rlim_cur > 2 * reserved ? files.rlim_cur - reserved : files.rlim_cur / 2;
+  if (room < limits.max_connections) log::info("runtime.fewer_connections", {{"max_connections", room}});
+  limits.max_connections = std::min(limits.max_connections, room);
+  return limits;
+}
+
 Status Enclave::Impl::make_server(net::Descriptor ingress) {
   gate = std::make_unique<RuntimeGate>(booted.description, booted.config,
                                        RuntimeGate::Parts{.loop = loop,
@@ -81,7 +96,8 @@ Status Enclave::Impl::make_server(net::Descriptor ingress) {
   const channel::ServerIdentity& tls = booted.identity.tls;
   GATEWAY_ASSIGN(channel::TlsContext context, channel::TlsContext::server(tls.certificate, tls.key));
   server = std::make_unique<Server>(
-      loop, std::move(context), std::move(ingress), [this] { return workload->dial(); }, booted.config.limits, *gate);
+      loop, std::move(context), std::move(ingress), [this] { return workload->dial(); },
+      within_descriptors(booted.config.limits), *gate);
   return {};
 }
 

@@ -4,6 +4,7 @@
 // judges a caller. One thread; no call may block.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -68,6 +69,7 @@ class Gate {
 struct ServerLimits {
   net::HttpLimits http;
   std::uint64_t max_body = 8ULL * 1024 * 1024;
+  std::size_t max_collected = 64UZ * 1024 * 1024;  // of all bodies together that are kept to be rewritten
   std::size_t max_connections = 4096;
   std::size_t max_in_flight = 256;  // requests with the workload at once
   std::chrono::milliseconds handshake_timeout{10'000};
@@ -75,6 +77,14 @@ struct ServerLimits {
   std::chrono::milliseconds body_timeout{30'000};       // between bytes of a body
   std::chrono::milliseconds idle_timeout{75'000};       // keep-alive
   std::chrono::milliseconds response_timeout{600'000};  // between bytes of the workload's answer
+  std::uint64_t least_rate = 1024;  // bytes a second: who is slower over a whole body, either way, only looks alive
+
+  // How long a peer may stay silent that moved `bytes` within `taken` so far; never zero.
+  std::chrono::milliseconds patience(std::chrono::nanoseconds taken, std::uint64_t bytes) const {
+    const auto earned = body_timeout + std::chrono::milliseconds(bytes * 1000 / least_rate);
+    const auto left = earned - std::chrono::duration_cast<std::chrono::milliseconds>(taken);
+    return std::clamp(left, std::chrono::milliseconds(1), body_timeout);
+  }
 };
 
 }  // namespace gateway::runtime

@@ -108,6 +108,10 @@ Decision RuntimeGate::forward(const net::HttpHead& head, const net::TargetParts&
   ForwardDecision decision;
   decision.target = target.path;
   if (!target.query.empty()) decision.target.append("?").append(target.query);
+  // Servers disagree about such a body: one that does not read it would take it for the next request.
+  if ((head.method == "GET" || head.method == "HEAD") && head.framing != net::Framing::kNone) {
+    return refuse(400, "gate.body", "a request with this method takes no body here");
+  }
   if (profile_ == image::IngressProfile::kLlama) return forward_llama(head, std::move(decision), target.path, *caller);
   decision.observer = std::make_unique<CallObserver>(std::move(*caller), nullptr);
   return decision;
@@ -122,15 +126,16 @@ Decision RuntimeGate::forward_llama(const net::HttpHead& head, ForwardDecision d
   }
   decision.target = path;  // the engine takes nothing from a query on these paths
   if (*endpoint == LlamaEndpoint::kModels) {
-    if (head.framing != net::Framing::kNone) return refuse(400, "llama.json", "this path takes no body");
     decision.observer = std::make_unique<CallObserver>(caller, nullptr);
     return decision;
   }
   auto account = std::make_shared<UsageAccount>(parts_.loop, caller);
   decision.collect_body = max_body_;
   decision.wants_payload = true;
-  decision.rewrite_body = [account, endpoint = *endpoint,
-                           cap = max_tokens_](ByteView body) -> std::variant<Bytes, LocalResponse> {
+  decision.rewrite_body = [account, caller, endpoint = *endpoint, cap = max_tokens_,
+                           &loop = parts_.loop](ByteView body) -> std::variant<Bytes, LocalResponse> {
+    // Many heads may have passed before the first body was charged.
+    if (auto over = over_quota(*caller, loop.now())) return *std::move(over);
     auto rewritten = rewrite_llama_body(endpoint, body, cap);
     if (auto* refusal = std::get_if<LocalResponse>(&rewritten)) return std::move(*refusal);
     LlamaRequest& request = std::get<LlamaRequest>(rewritten);

@@ -142,6 +142,15 @@ TEST_F(GateTest, EvidenceIsOpen) {
   EXPECT_EQ(judged("GET", "/.well-known/gateway/attestation"), "400 evidence.query");
 }
 
+TEST_F(GateTest, ReadingMethodsTakeNoBody) {
+  for (const char* method : {"GET", "HEAD"}) {
+    EXPECT_EQ(judged(method, "/v1/x", std::string(kCall) + "Content-Length: 2\r\n"), "400 gate.body");
+    EXPECT_EQ(judged(method, "/v1/x", std::string(kCall) + "Transfer-Encoding: chunked\r\n"), "400 gate.body");
+    EXPECT_EQ(judged(method, "/v1/x", kCall), "forward /v1/x");
+  }
+  EXPECT_EQ(judged("DELETE", "/v1/x", std::string(kCall) + "Content-Length: 2\r\n"), "forward /v1/x");
+}
+
 TEST_F(GateTest, ProfileHttpRelaysBodiesUntouched) {
   const Decision decision = decide("POST", "/v1/x", kCall);
   const auto& forward = std::get<ForwardDecision>(decision);
@@ -154,7 +163,7 @@ TEST_F(GateTest, ProfileHttpRelaysBodiesUntouched) {
 TEST_F(GateTest, ProfileLlamaKnowsItsPathsAndMethods) {
   use_llama();
   EXPECT_EQ(judged("GET", "/v1/models?x=1", kCall), "forward /v1/models");
-  EXPECT_EQ(judged("GET", "/v1/models", std::string(kCall) + "Content-Length: 2\r\n"), "400 llama.json");
+  EXPECT_EQ(judged("GET", "/v1/models", std::string(kCall) + "Content-Length: 2\r\n"), "400 gate.body");
   EXPECT_EQ(judged("POST", "/v1/completions?slot=1", kCall), "forward /v1/completions");
   EXPECT_EQ(judged("GET", "/v1/completions", kCall), "405 gate.method");
   EXPECT_EQ(judged("POST", "/v1/models", kCall), "405 gate.method");
@@ -178,6 +187,26 @@ TEST_F(GateTest, ProfileLlamaRewritesBodiesAndChargesForAnswers) {
   EXPECT_EQ(admission_.callers()[0]->counters.prompt_tokens, 3U);
   EXPECT_EQ(admission_.callers()[0]->counters.completion_tokens, 4U);
   EXPECT_EQ(admission_.callers()[0]->counters.complete, 1U);
+}
+
+// All heads may come before the first body is charged.
+TEST_F(GateTest, ProfileLlamaLetsNoBodyPassThatTheQuotaDoesNotCover) {
+  use_llama();
+  const auto list = channel::sign_token_list({.version = 2,
+                                              .not_after = clock_.now() + std::chrono::hours(1),
+                                              .entries = {{.id = "caller",
+                                                           .token_sha256 = channel::token_digest(as_bytes("call")),
+                                                           .rights = 1,
+                                                           .tokens_per_minute = 5}}},
+                                             key_);
+  ASSERT_TRUE(admission_.replace(*list, loop_.now()));
+  Decision first = decide("POST", "/v1/completions", kCall);
+  Decision second = decide("POST", "/v1/completions", kCall);
+  const ByteView body = as_bytes(R"({"prompt":"x"})");
+  EXPECT_TRUE(std::holds_alternative<Bytes>(std::get<ForwardDecision>(first).rewrite_body(body)));
+  const auto refused = std::get<ForwardDecision>(second).rewrite_body(body);
+  ASSERT_TRUE(std::holds_alternative<LocalResponse>(refused));
+  EXPECT_EQ(std::get<LocalResponse>(refused).status, 429);
 }
 
 }  // namespace

@@ -23,6 +23,7 @@ namespace gateway::runtime {
 namespace {
 
 constexpr int kConnectTimeoutMs = 200;
+constexpr std::chrono::seconds kSilencePause{1};
 constexpr std::size_t kOutputChunk = 16UZ * 1024;
 constexpr std::size_t kMaxOutputAtOnce = 16 * kOutputChunk;  // then other work of the loop has its turn
 constexpr unsigned long kNamespaces =
@@ -237,6 +238,8 @@ Result<net::Descriptor> Sandbox::connect_shared(const std::string& name) const {
 
 Result<net::Descriptor> Sandbox::connect_loopback(std::uint16_t port) {
   const auto refused = [](const char* detail) { return fail(ErrorCode::kUnavailable, "workload.connect", detail); };
+  // The round trip blocks everybody's thread; a workload that starves its sandbox's first process gets one in a while.
+  if (loop_.now() < silent_until_) return refused("the sandbox did not answer");
   if (!started_ || !send_report(link_.get(), {SandboxMessage::kConnect, port, 0})) {
     return refused("the workload does not run");
   }
@@ -250,6 +253,7 @@ Result<net::Descriptor> Sandbox::connect_loopback(std::uint16_t port) {
     if (received->report.message == SandboxMessage::kRefused) return refused("the workload does not listen");
     on_report(std::move(*received));
   }
+  silent_until_ = std::chrono::steady_clock::now() + kSilencePause;
   return refused("the sandbox did not answer");
 }
 

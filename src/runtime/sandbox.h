@@ -71,6 +71,7 @@ class Sandbox {
   std::unique_ptr<net::Source> link_source_;
   std::unique_ptr<net::Source> output_source_;
   std::unique_ptr<net::Timer> start_timer_;
+  std::chrono::steady_clock::time_point silent_until_{};  // it did not answer: not asked again before
   bool started_ = false;
   bool reported_failure_ = false;
   std::optional<int> exit_status_;

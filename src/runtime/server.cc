@@ -22,6 +22,17 @@ bool is_tcp(int file_descriptor) {
 
 }  // namespace
 
+bool ServerCore::make_room() {
+  if (connections.size() < limits.max_connections) return true;
+  Connection* longest = nullptr;
+  for (const auto& connection : connections) {
+    const auto since = connection->idle_since();
+    if (since && (longest == nullptr || *since < *longest->idle_since())) longest = connection.get();
+  }
+  if (longest != nullptr) longest->close_idle();
+  return connections.size() < limits.max_connections;
+}
+
 void ServerCore::adopt(std::unique_ptr<Connection> connection) {
   connection->index = connections.size();
   connections.push_back(std::move(connection));
@@ -90,7 +101,7 @@ void Server::Impl::accept_some() {
 }
 
 void Server::Impl::accept_one(net::Descriptor socket) {
-  if (core->connections.size() >= core->limits.max_connections) {
+  if (!core->make_room()) {
     // A handshake for the sake of a 503 would cost more than the connection that is refused.
     ++core->metrics.connections_refused;
     return;

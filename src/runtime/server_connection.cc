@@ -53,6 +53,11 @@ void Connection::drain() {
   else if (state_ == State::kHead && !head_begun_) close_in_order(Unread::kNothing);
 }
 
+std::optional<std::chrono::steady_clock::time_point> Connection::idle_since() const {
+  if (state_ != State::kHead || head_begun_ || !in_.empty() || !out_.empty()) return std::nullopt;
+  return head_awaited_since_;
+}
+
 void Connection::on_event(bool readable, bool writable, bool hung_up) {
   if (state_ == State::kHandshake) return on_handshake();
   if (writable) on_writable();
@@ -139,7 +144,7 @@ void Connection::on_writable() {
     const std::size_t before = out_sent_;
     if (!flush()) return;
     if (!out_.empty()) {
-      if (out_sent_ != before) timer_->arm(server_.limits.body_timeout);
+      if (out_sent_ != before) timer_->arm(server_.limits.patience(server_.loop.now() - out_since_, out_sent_));
       return;
     }
     if (exchange_) exchange_->on_caller_unblocked();
@@ -345,6 +350,7 @@ void Connection::after_answer(Persistence persistence) {
 void Connection::await_head() {
   state_ = State::kHead;
   head_begun_ = false;
+  head_awaited_since_ = server_.loop.now();
   if (draining_ && in_.empty()) return close_in_order(Unread::kNothing);
   timer_->arm(out_.empty() ? server_.limits.idle_timeout : server_.limits.body_timeout);
 }
@@ -391,6 +397,7 @@ void Connection::send(ByteView bytes) {
   const auto sent = write(bytes);
   if (!sent || *sent == bytes.size()) return;
   out_.assign(bytes.begin() + static_cast<std::ptrdiff_t>(*sent), bytes.end());
+  out_since_ = server_.loop.now();
   update_interest();
 }
 

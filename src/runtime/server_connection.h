@@ -24,6 +24,9 @@ class Connection final : Caller {
   // No request after the one that runs; an idle connection ends at once.
   void drain();
   std::size_t index = 0;  // the server's, to find it again
+  // Between requests: since when. Such a connection may be closed for the sake of another.
+  std::optional<std::chrono::steady_clock::time_point> idle_since() const;
+  void close_idle() { close_in_order(Unread::kNothing); }
 
  private:
   enum class State : std::uint8_t {
@@ -86,6 +89,8 @@ class Connection final : Caller {
   std::unique_ptr<Exchange> exchange_;
   Bytes in_;   // decrypted, not taken yet
   Bytes out_;  // from out_sent_ on: what the socket has not taken yet
+  std::chrono::steady_clock::time_point head_awaited_since_;
+  std::chrono::steady_clock::time_point out_since_;  // when the caller stopped taking all at once
   std::size_t out_sent_ = 0;
   net::BodyTracker body_;  // of a request that is answered without the workload
   std::optional<SessionContext> session_;

@@ -22,6 +22,7 @@ struct ServerCore : std::enable_shared_from_this<ServerCore> {
   Gate& gate;
   UpstreamPool pool;
   ServerMetrics metrics;
+  std::size_t collected_now = 0;
   Scratch scratch;
   bool draining = false;
   std::function<void()> drained;
@@ -31,7 +32,9 @@ struct ServerCore : std::enable_shared_from_this<ServerCore> {
   std::vector<std::unique_ptr<Exchange>> ended_exchanges;
   bool burial_due = false;
 
-  Exchange::Environment environment() { return {pool, scratch, limits, metrics}; }
+  Exchange::Environment environment() { return {pool, scratch, limits, metrics, loop, collected_now}; }
+  // Room for one more connection: when all are taken, the one that has been idle longest makes it.
+  bool make_room();
   void adopt(std::unique_ptr<Connection> connection);
   void remove(Connection& connection);
   void bury(std::unique_ptr<Exchange> exchange);

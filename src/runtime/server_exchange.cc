@@ -13,6 +13,7 @@ using Ending = ForwardObserver::Ending;
 // The workload's heads are its author's own; only a bound is needed.
 constexpr net::HttpLimits kWorkloadLimits{.max_head = 64UZ * 1024, .max_headers = 256, .max_target = 0};
 constexpr std::string_view kRetryAfter = "Retry-After: 1\r\n";
+constexpr std::string_view kCloseField = "Connection: close\r\n";
 
 LocalResponse unavailable() {
   return refuse(503, "server.workload_unavailable", "the workload does not accept requests at the moment", kRetryAfter);
@@ -34,7 +35,9 @@ Exchange::Exchange(Caller& caller, Environment environment, const net::HttpHead&
       protocol_(protocol),
       request_(head.framing, head.content_length),
       method_(head.method),
+      begun_(environment.loop.now()),
       wants_payload_(decision.wants_payload && observer_ != nullptr),
+      streams_body_(head.framing != net::Framing::kNone && !collect_limit_),
       rechunk_request_(head.framing == net::Framing::kChunked && !collect_limit_) {
   ++environment_.metrics.forwarded;
   ++environment_.metrics.in_flight_now;
@@ -50,6 +53,7 @@ void Exchange::start(const net::HttpHead& head) {
   if (head.framing == net::Framing::kLength || (!rechunk_request_ && head.header("content-length"))) {
     body.length = head.content_length;
   }
+  if (streams_body_) append(request_out_, kCloseField);
   end_request_head(request_out_, body);
   if (head.framing == net::Framing::kNone && is_safe(method_)) request_head_ = request_out_;
   connect(Origin::kPool);
@@ -75,8 +79,10 @@ std::size_t Exchange::take_request(ByteView bytes) {
       return bytes.size();
     }
     used += piece->wire;
-    if (!append_payload(piece->payload)) {
-      caller_failed(refuse(413, "server.body_size", "the body is larger than is accepted here"));
+    if (auto status = append_payload(piece->payload); !status) {
+      caller_failed(status.error().code() == ErrorCode::kUnavailable
+                        ? refuse(503, "server.body_memory", "too many bodies are being read at once", kRetryAfter)
+                        : refuse(413, "server.body_size", "the body is larger than is accepted here"));
       return bytes.size();
     }
   }
@@ -93,7 +99,7 @@ Status Exchange::append_payload(ByteView payload) {
     return fail(ErrorCode::kLimitExceeded, "server.body_size");
   }
   if (collect_limit_) {
-    append(collected_, payload);
+    return keep_payload(payload);
   } else if (send_failed_ || payload.empty()) {
     return {};
   } else if (rechunk_request_) {
@@ -106,12 +112,26 @@ Status Exchange::append_payload(ByteView payload) {
   return {};
 }
 
+Status Exchange::keep_payload(ByteView payload) {
+  if (environment_.collected_now + payload.size() > environment_.limits.max_collected) {
+    return fail(ErrorCode::kUnavailable, "server.body_memory");
+  }
+  environment_.collected_now += payload.size();
+  append(collected_, payload);
+  return {};
+}
+
+void Exchange::drop_collected() {
+  environment_.collected_now -= collected_.size();
+  collected_ = {};
+}
+
 void Exchange::end_request() {
   request_ended_ = true;
   if (rechunk_request_) append(request_out_, kLastChunk);
   if (!collect_limit_) return;
   auto rewritten = rewrite_body_(collected_);
-  collected_ = {};
+  drop_collected();
   if (auto* response = std::get_if<LocalResponse>(&rewritten)) {
     end(Ending::kComplete, response->status);
     return caller_.answer_instead(std::move(*response));
@@ -234,8 +254,12 @@ void Exchange::relay_response_body(ByteView bytes, Bytes& out) {
     done = piece->done;
     if (piece->payload.empty()) continue;
     if (wants_payload_) observer_->on_response_payload(piece->payload);
-    if (!chunk && out.empty()) direct = piece->payload;
-    else append(out, piece->payload);
+    if (!chunk && out.empty() && direct.empty()) {
+      direct = piece->payload;
+      continue;
+    }
+    append(out, std::exchange(direct, {}));
+    append(out, piece->payload);
   }
   if (chunk) chunk->close();
   if (done && rechunk_response_) append(out, kLastChunk);
@@ -285,7 +309,7 @@ void Exchange::on_timeout() {
 }
 
 void Exchange::complete(bool reusable) {
-  if (reusable && response_keep_alive_ && request_.whole() && request_out_.empty() && !send_failed_) {
+  if (reusable && response_keep_alive_ && !streams_body_ && request_.whole() && request_out_.empty() && !send_failed_) {
     environment_.pool.give_back(std::move(upstream_));
   }
   end(Ending::kComplete, status_);
@@ -319,6 +343,7 @@ void Exchange::end(Ending ending, int status) {
     case Ending::kWorkloadFailed: ++metrics.workload_failed; break;
   }
   upstream_.reset();
+  drop_collected();
   if (observer_) observer_->on_end(ending, status);
   observer_.reset();
 }
@@ -328,8 +353,10 @@ void Exchange::update_interest() {
 }
 
 void Exchange::update_deadline() {
-  const bool caller_acts = caller_.blocked() || wants_request();
-  caller_.wait_at_most(caller_acts ? environment_.limits.body_timeout : environment_.limits.response_timeout);
+  const ServerLimits& limits = environment_.limits;
+  if (caller_.blocked()) return caller_.wait_at_most(limits.body_timeout);
+  if (!wants_request()) return caller_.wait_at_most(limits.response_timeout);
+  caller_.wait_at_most(limits.patience(environment_.loop.now() - begun_, body_size_));
 }
 
 }  // namespace gateway::runtime

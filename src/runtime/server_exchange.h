@@ -39,6 +39,8 @@ class Exchange final : Upstream::Owner {
     Scratch& scratch;
     const ServerLimits& limits;
     ServerMetrics& metrics;
+    net::Loop& loop;
+    std::size_t& collected_now;  // bytes of all bodies that are kept to be rewritten
   };
   Exchange(Caller& caller, Environment environment, const net::HttpHead& head, ForwardDecision decision,
            CallerProtocol protocol);
@@ -63,6 +65,8 @@ class Exchange final : Upstream::Owner {
   enum class Origin : std::uint8_t { kPool, kFresh };
   void connect(Origin origin);
   Status append_payload(ByteView payload);
+  Status keep_payload(ByteView payload);
+  void drop_collected();
   void end_request();
   void flush_request();
   void on_send_failed();
@@ -96,7 +100,11 @@ class Exchange final : Upstream::Owner {
   Bytes response_part_;  // the beginning of a head
   std::uint64_t body_size_ = 0;
   int status_ = 0;  // 0 until the workload's answer began
+  std::chrono::steady_clock::time_point begun_;
   bool wants_payload_ = false;
+  // Whether the workload read such a body to its end cannot be seen from here, and what it left it would take for
+  // another request: its connection ends with the answer.
+  bool streams_body_ = false;
   bool rechunk_request_ = false;
   bool rechunk_response_ = false;
   bool sent_any_ = false;     // bytes of the request reached the workload's socket

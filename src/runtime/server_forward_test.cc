@@ -186,7 +186,52 @@ TEST(Forwarding, StreamsBodiesOfBothFramings) {
   std::string chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (std::size_t at = 0; at < large.size(); at += 30'000) chunked += "7530;e\r\n" + large.substr(at, 30'000) + "\r\n";
   EXPECT_EQ(caller.ask(chunked + "0\r\nTrailer: x\r\n\r\n").body, large);
-  EXPECT_EQ(workload.connections(), 1);
+}
+
+// A workload that leaves bodies unread would take what is in them for its next request, and the answer to that for
+// somebody else's.
+TEST(Forwarding, NeverUsesAConnectionAgainOnWhichABodyWasStreamed) {
+  std::mutex mutex;
+  std::vector<std::string> heads;
+  Workload workload([&](WorkloadPeer& peer) {
+    for (std::string head = peer.read_head(); !head.empty(); head = peer.read_head()) {
+      const std::string target = head.substr(0, head.find(" HTTP"));
+      {
+        const std::lock_guard lock(mutex);
+        heads.push_back(target);
+      }
+      const bool last = head.find("\r\nConnection: close\r\n") != std::string::npos;
+      peer.write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(target.size()) + "\r\n\r\n" + target);
+      if (last) return peer.reset();
+    }
+  });
+  ServerThread server(forward_all(), dial(workload.address()));
+  TestCaller attacker(server.port());
+  TestCaller victim(server.port());
+  const std::string hidden = "GET /forbidden HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (const std::string& framing : {"Content-Length: " + std::to_string(hidden.size()) + "\r\n\r\n" + hidden,
+                                     "Transfer-Encoding: chunked\r\n\r\n24\r\n" + hidden + "\r\n0\r\n\r\n"}) {
+    EXPECT_EQ(attacker.ask("POST /allowed HTTP/1.1\r\nHost: a\r\n" + framing).body, "POST /allowed");
+    EXPECT_EQ(victim.ask(kGet).body, "GET /");
+  }
+  const std::lock_guard lock(mutex);
+  EXPECT_THAT(heads, ::testing::Not(::testing::Contains("GET /forbidden")));
+}
+
+TEST(Forwarding, GivesHttp10CallersEveryChunkHoweverTheyArrive) {
+  Workload workload([](WorkloadPeer& peer) {
+    peer.read_head();
+    peer.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    std::this_thread::sleep_for(30ms);
+    peer.write("3\r\nabc\r\n3\r\ndef\r\n3\r\nghi\r\n");
+    std::this_thread::sleep_for(30ms);
+    peer.write("3\r\njkl\r\n3\r\nmno\r\n0\r\n\r\n");
+  });
+  ServerThread server(forward_all(), dial(workload.address()));
+  TestCaller caller(server.port());
+  const Answer answer = caller.ask("GET / HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(answer.body, "abcdefghijklmno");
+  EXPECT_TRUE(answer.whole);
 }
 
 TEST(Forwarding, KeepsPipelinedRequestsForTheirTurn) {
@@ -280,6 +325,47 @@ TEST(Forwarding, EndsASlowBody) {
   EXPECT_EQ(caller.read_end(), End::kOrderly);
   EXPECT_EQ(ended.ending, ForwardObserver::Ending::kCallerLeft);
   EXPECT_EQ(ended.status, 408);
+}
+
+// Each byte comes in time, the body never would.
+TEST(Forwarding, EndsABodyThatDrips) {
+  Workload workload([](WorkloadPeer& peer) { peer.wait_closed(); });
+  ServerLimits limits;
+  limits.body_timeout = 200ms;
+  ServerThread server(forward_all(), dial(workload.address()), limits);
+  TestCaller caller(server.port());
+  caller.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+  for (int i = 0; i < 100 && server.metrics().in_flight_now + server.metrics().callers_left == 0; ++i)
+    std::this_thread::sleep_for(1ms);
+  for (int i = 0; i < 60 && server.metrics().callers_left == 0; ++i) {
+    caller.send("x");
+    std::this_thread::sleep_for(20ms);
+  }
+  EXPECT_EQ(server.metrics().callers_left, 1u);
+  EXPECT_EQ(caller.read_answer().error_id(), "server.body_timeout");
+}
+
+TEST(Forwarding, KeepsNoMoreOfAllBodiesThanItMay) {
+  Workload workload(echo);
+  ServerLimits limits;
+  limits.max_collected = 10;
+  ServerThread server(rewriting(10), dial(workload.address()), limits);
+  TestCaller first(server.port());
+  first.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n12345678");
+  ASSERT_TRUE(server.wait_for([](const ServerMetrics& m) { return m.in_flight_now == 1; }));
+  TestCaller second(server.port());
+  const Answer refused = second.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.error_id(), "server.body_memory");
+  EXPECT_EQ(refused.headers.at("retry-after"), "1");
+  EXPECT_EQ(first.ask("9").body, "<123456789>");
+  TestCaller third(server.port());
+  third.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n12345678");
+  ASSERT_TRUE(server.wait_for([](const ServerMetrics& m) { return m.in_flight_now == 1; }));
+  third.leave();
+  ASSERT_TRUE(server.wait_for([](const ServerMetrics& m) { return m.in_flight_now == 0; }));
+  TestCaller fourth(server.port());
+  EXPECT_EQ(fourth.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc").body, "<abc>");
 }
 
 TEST(Forwarding, LimitsRequestsInFlight) {

@@ -204,7 +204,23 @@ TEST(Server, EndsHandshakesThatNeverCome) {
       server.wait_for([](const ServerMetrics& m) { return m.handshakes_failed == 1 && m.connections_now == 0; }));
 }
 
-TEST(Server, RefusesConnectionsBeyondTheLimit) {
+TEST(Server, ClosesTheConnectionThatHasBeenIdleLongestForANewOne) {
+  ServerLimits limits;
+  limits.max_connections = 2;
+  ServerThread server(answer_all("hello"), no_workload(), limits);
+  TestCaller first(server.port());
+  TestCaller second(server.port());
+  EXPECT_EQ(second.ask(kGet).status, 200);
+  std::this_thread::sleep_for(20ms);
+  EXPECT_EQ(first.ask(kGet).status, 200);
+  TestCaller third(server.port());
+  EXPECT_EQ(third.ask(kGet).status, 200);
+  EXPECT_EQ(second.read_end(), End::kOrderly);
+  EXPECT_EQ(first.ask(kGet).status, 200);
+  EXPECT_EQ(server.metrics().connections_refused, 0u);
+}
+
+TEST(Server, RefusesConnectionsBeyondTheLimitWhenNoneIsIdle) {
   ServerLimits limits;
   limits.max_connections = 2;
   ServerThread server(answer_all("hello"), no_workload(), limits);
@@ -212,6 +228,9 @@ TEST(Server, RefusesConnectionsBeyondTheLimit) {
   TestCaller second(server.port());
   EXPECT_EQ(first.ask(kGet).status, 200);
   EXPECT_EQ(second.ask(kGet).status, 200);
+  first.send("GET / HTTP/1.1\r\n");
+  second.send("GET / HTTP/1.1\r\n");
+  std::this_thread::sleep_for(50ms);
   TestCaller third(server.port());
   EXPECT_EQ(third.ask(kGet).status, 0);
   EXPECT_EQ(server.metrics().connections_refused, 1u);
@@ -302,6 +321,32 @@ TEST(Server, AbortsCallersThatDoNotReadTheirAnswer) {
   caller.send(kGet);
   EXPECT_TRUE(server.wait_for([](const ServerMetrics& m) { return m.requests == 1 && m.connections_now == 0; }));
   EXPECT_FALSE(caller.read_answer().whole);
+}
+
+TEST(Server, AbortsCallersThatSipTheirAnswer) {
+  ServerLimits limits;
+  limits.body_timeout = 300ms;
+  ServerThread server(answer_all(std::string(30'000'000, 'x')), no_workload(), limits);
+  TestCaller caller(server.port());
+  caller.send(kGet);
+  bool ended = false;
+  for (int i = 0; i < 200 && !ended; ++i) {
+    caller.read_raw(static_cast<std::size_t>(i) * 1);
+    std::this_thread::sleep_for(20ms);
+    const ServerMetrics metrics = server.metrics();
+    ended = metrics.requests == 1 && metrics.connections_now == 0;
+  }
+  EXPECT_TRUE(ended);
+}
+
+TEST(ServerLimits, PatienceIsEarnedByBytes) {
+  ServerLimits limits;
+  limits.body_timeout = 30s;
+  EXPECT_EQ(limits.patience(0s, 0), 30s);
+  EXPECT_EQ(limits.patience(10s, 0), 20s);
+  EXPECT_EQ(limits.patience(40s, 20 * 1024), 10s);
+  EXPECT_EQ(limits.patience(40s, 100 * 1024), 30s) << "never longer than between bytes";
+  EXPECT_EQ(limits.patience(31s, 1), 1ms) << "never nothing: a timer fires at once";
 }
 
 TEST(Server, DrainsInOrder) {
