@@ -19,6 +19,7 @@ constexpr std::size_t kMostPerSplice = 1024UZ * 1024;
 constexpr int kTransfersPerTurn = 16;
 // A transfer this small emptied the socket in all likelihood: asking again would only be told so.
 constexpr ssize_t kSmallTransfer = 16 * 1024;
+constexpr std::size_t kCopyBuffer = 16UZ * 1024;  // stays in the first cache; larger ones cost twice as much
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::chrono::milliseconds kBacklogRetry{2};
 constexpr std::chrono::milliseconds kOutOfDescriptorsRetry{100};
@@ -77,11 +78,16 @@ class ForwardedConnection {
     std::unique_ptr<net::Source> source;
     bool hung_up = false;  // no longer watched: reads and writes cannot block any more
   };
+  // How bytes go over. From TCP to a Unix socket splice(2) hands pages on and costs a fraction of a copy; the other way
+  // round it costs half as much again, because TCP then sends page by page (bench/forwarder).
+  enum class Way : std::uint8_t { kSplice, kCopy };
   struct Direction {
     Side& from;
     Side& to;
-    std::optional<PipePool::Pipe> pipe;  // present exactly while bytes are under way
-    std::size_t in_pipe = 0;
+    Way way;
+    std::optional<PipePool::Pipe> pipe = std::nullopt;  // kSplice: present exactly while bytes are under way
+    Bytes rest = {};                                    // kCopy: what the receiver has not taken yet
+    std::size_t under_way = 0;
     bool ended = false;     // the sender has finished
     bool finished = false;  // the end was passed on, or the receiver takes no more
   };
@@ -114,7 +120,7 @@ class ForwardedConnection {
       reset();
       return false;
     }
-    if (direction.in_pipe == 0 && direction.pipe) {
+    if (direction.under_way == 0 && direction.pipe) {
       owner_.pool_.give_back(*std::move(direction.pipe));
       direction.pipe.reset();
     }
@@ -123,45 +129,77 @@ class ForwardedConnection {
 
   Outcome transfer(Direction& direction) {
     if (direction.finished) return Outcome::kWaiting;
+    if (direction.way == Way::kCopy && !direction.ended) return copy(direction);
+    if (direction.way == Way::kCopy && direction.under_way > 0) return send(direction, direction.rest, 0);
     ssize_t taken = 0;
-    if (direction.in_pipe == 0 && !direction.ended) {
+    if (direction.under_way == 0 && !direction.ended) {
       if (!direction.pipe) direction.pipe = owner_.pool_.take();
       if (!direction.pipe) return Outcome::kReset;  // out of descriptors: better one client told than all stalled
       taken = ::splice(direction.from.socket.get(), nullptr, direction.pipe->write_end.get(), nullptr, kMostPerSplice,
                        SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
       if (taken < 0) return errno == EAGAIN ? Outcome::kWaiting : errno == EINTR ? Outcome::kMore : Outcome::kReset;
       direction.ended = taken == 0;
-      direction.in_pipe = static_cast<std::size_t>(taken);
+      direction.under_way = static_cast<std::size_t>(taken);
     }
-    if (direction.in_pipe > 0) return pass_on(direction, taken);
+    if (direction.under_way > 0) return pass_on(direction, taken);
     ::shutdown(direction.to.socket.get(), SHUT_WR);
     direction.finished = true;
     return Outcome::kWaiting;
   }
 
+  Outcome copy(Direction& direction) {
+    if (direction.under_way > 0) return send(direction, direction.rest, 0);
+    Bytes& buffer = owner_.buffer_;
+    const ssize_t taken = ::recv(direction.from.socket.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (taken < 0) return errno == EAGAIN ? Outcome::kWaiting : errno == EINTR ? Outcome::kMore : Outcome::kReset;
+    direction.ended = taken == 0;
+    if (direction.ended) return Outcome::kMore;
+    return send(direction, ByteView(buffer).first(static_cast<std::size_t>(taken)), taken);
+  }
+
+  // `bytes` lie in the shared buffer or are the rest of what did once. What the receiver does not take is kept.
+  Outcome send(Direction& direction, ByteView bytes, ssize_t taken) {
+    const ssize_t given = ::send(direction.to.socket.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (given < 0 && errno != EAGAIN && errno != EINTR) return refused(direction);
+    const ByteView left = bytes.subspan(given < 0 ? 0 : static_cast<std::size_t>(given));
+    Bytes rest(left.begin(), left.end());
+    direction.rest = std::move(rest);
+    direction.under_way = direction.rest.size();
+    if (given < 0 && errno == EINTR) return Outcome::kMore;
+    return direction.under_way > 0 || is_small(direction, taken) ? Outcome::kWaiting : Outcome::kMore;
+  }
+
+  // The receiver closed its reading side: nothing more goes this way, the other way may still have its last words.
+  Outcome refused(Direction& direction) {
+    if (errno != EPIPE) return Outcome::kReset;
+    direction.pipe.reset();
+    direction.rest = {};
+    direction.under_way = 0;
+    direction.finished = true;
+    return Outcome::kWaiting;
+  }
+
+  static bool is_small(const Direction& direction, ssize_t taken) {
+    return taken > 0 && taken < kSmallTransfer && !direction.from.hung_up;
+  }
+
   Outcome pass_on(Direction& direction, ssize_t taken) {
     const ssize_t given = ::splice(direction.pipe->read_end.get(), nullptr, direction.to.socket.get(), nullptr,
-                                   direction.in_pipe, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+                                   direction.under_way, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (given < 0) {
       if (errno == EAGAIN) return Outcome::kWaiting;
-      if (errno == EINTR) return Outcome::kMore;
-      if (errno != EPIPE) return Outcome::kReset;
-      // The receiver closed its reading side: nothing more goes this way, the other way may still have its last words.
-      direction.pipe.reset();
-      direction.in_pipe = 0;
-      direction.finished = true;
-      return Outcome::kWaiting;
+      return errno == EINTR ? Outcome::kMore : refused(direction);
     }
-    direction.in_pipe -= static_cast<std::size_t>(given);
-    if (direction.in_pipe > 0) return Outcome::kMore;
-    if (taken > 0 && taken < kSmallTransfer && !direction.from.hung_up) return Outcome::kWaiting;
-    return Outcome::kMore;
+    direction.under_way -= static_cast<std::size_t>(given);
+    if (direction.under_way > 0) return Outcome::kMore;
+    return is_small(direction, taken) ? Outcome::kWaiting : Outcome::kMore;
   }
 
   void update_interest() {
     const auto interest = [](Side& side, const Direction& out_of, const Direction& into) {
       if (!side.source) return;
-      side.source->want(!out_of.ended && !out_of.finished && out_of.in_pipe == 0, !into.finished && into.in_pipe > 0);
+      side.source->want(!out_of.ended && !out_of.finished && out_of.under_way == 0,
+                        !into.finished && into.under_way > 0);
     };
     interest(client_, to_enclave_, to_client_);
     interest(enclave_, to_client_, to_enclave_);
@@ -182,8 +220,8 @@ class ForwardedConnection {
   Forwarder& owner_;
   Side client_;
   Side enclave_;
-  Direction to_enclave_{client_, enclave_, std::nullopt};
-  Direction to_client_{enclave_, client_, std::nullopt};
+  Direction to_enclave_{.from = client_, .to = enclave_, .way = Way::kSplice};
+  Direction to_client_{.from = enclave_, .to = client_, .way = Way::kCopy};
   Handle self_;
 };
 
@@ -192,7 +230,8 @@ Forwarder::Forwarder(net::Loop& loop, net::Descriptor listener, Connect connect,
       listener_(std::move(listener)),
       connect_(std::move(connect)),
       limits_(limits),
-      pool_(limits.spare_pipes, limits.pipe_size) {
+      pool_(limits.spare_pipes, limits.pipe_size),
+      buffer_(kCopyBuffer) {
   source_ = loop_.watch(listener_.get(), [this](bool, bool, bool) { on_acceptable(); });
   resume_ = loop_.timer([this] {
     paused_ = false;

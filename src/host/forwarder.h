@@ -1,10 +1,11 @@
 // Bytes between TCP clients and the enclave, both ways, never looked into.
 //
-// splice(2) through pipes that are borrowed only while bytes are under way, so that an idle connection costs two
-// descriptors and no buffer, and a slow reader holds up nobody but itself. Ends travel in order: a half-close is passed
-// on after the last byte; a reset is passed on as a reset and drops what was under way, as TCP would.
-// Bounds: max_connections; beyond it clients wait in the listener's backlog.
-// Threads: everything on the loop's own.
+// To the enclave by splice(2), through pipes that are borrowed only while bytes are under way; to the client through
+// one buffer that all connections share, with a rest of a connection's own while its client does not take it. So an
+// idle connection costs two descriptors and no buffer, and a slow reader holds up nobody but itself. Ends travel in
+// order: a half-close is passed on after the last byte; a reset is passed on as a reset and drops what was under way,
+// as TCP would. Bounds: max_connections; beyond it clients wait in the listener's backlog. Threads: everything on the
+// loop's own.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "net/descriptor.h"
 #include "net/loop.h"
@@ -68,6 +70,7 @@ class Forwarder {
   Connect connect_;
   ForwarderLimits limits_;
   PipePool pool_;
+  Bytes buffer_;  // bytes on their way from an enclave to a client
   std::unique_ptr<net::Source> source_;
   std::unique_ptr<net::Timer> resume_;
   net::Descriptor waiting_client_;  // accepted, but the enclave's backlog was full
