@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "net/address.h"
-#include "runtime/server.h"
+#include "server/server.h"
 
 namespace gateway::bench {
 namespace {
@@ -79,18 +79,18 @@ std::string nginx_configuration(const Workspace& workspace, std::uint16_t port) 
   return out.str();
 }
 
-class BenchGate final : public runtime::Gate {
+class BenchGate final : public server::Gate {
  public:
-  runtime::Decision on_request(const net::HttpHead& head, const runtime::SessionContext&) override {
+  server::Decision on_request(const net::HttpHead& head, const server::SessionContext&) override {
     if (head.target == "/") {
-      return runtime::LocalResponse{
+      return server::LocalResponse{
           .status = 200, .media_type = "application/json", .body = to_bytes(kSmallBody), .extra_headers = {}};
     }
-    return runtime::ForwardDecision{.target = std::string(head.target),
-                                    .collect_body = std::nullopt,
-                                    .rewrite_body = nullptr,
-                                    .wants_payload = false,
-                                    .observer = nullptr};
+    return server::ForwardDecision{.target = std::string(head.target),
+                                   .collect_body = std::nullopt,
+                                   .rewrite_body = nullptr,
+                                   .wants_payload = false,
+                                   .observer = nullptr};
   }
 };
 
@@ -105,7 +105,7 @@ Status run_server(const std::string& folder, std::uint16_t port) {
   GATEWAY_ASSIGN(const net::Address workload, net::Address::parse_url("unix://" + folder + "/workload.sock"));
   net::Loop loop;
   BenchGate gate;
-  const runtime::Server server(loop, std::move(tls), std::move(listener), runtime::dial(workload), {}, gate);
+  const server::Server server(loop, std::move(tls), std::move(listener), server::dial(workload), {}, gate);
   loop.run();
   return {};
 }

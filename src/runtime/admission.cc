@@ -39,11 +39,11 @@ std::string_view retry_after(unsigned seconds) {
   return texts[std::clamp<std::size_t>(seconds, 1, kMaxRetryAfter) - 1];
 }
 
-std::optional<LocalResponse> over_quota(AdmittedCaller& caller, MonotonicTime now) {
+std::optional<server::LocalResponse> over_quota(AdmittedCaller& caller, MonotonicTime now) {
   const unsigned seconds = caller.model_tokens.wait_for(1, now);
   if (seconds == 0) return std::nullopt;
   ++caller.counters.refused;
-  return refuse(429, "tokens.quota", "this token's model tokens a minute are used up", retry_after(seconds));
+  return server::refuse(429, "tokens.quota", "this token's model tokens a minute are used up", retry_after(seconds));
 }
 
 Status Admission::replace(ByteView file, MonotonicTime now) {
@@ -86,23 +86,26 @@ std::shared_ptr<AdmittedCaller> Admission::find(std::string_view token) const {
   return found < callers_.size() ? callers_[found] : nullptr;
 }
 
-std::expected<std::shared_ptr<AdmittedCaller>, LocalResponse> Admission::admit(
+std::expected<std::shared_ptr<AdmittedCaller>, server::LocalResponse> Admission::admit(
     std::optional<std::string_view> authorization, channel::Right right, MonotonicTime now) {
   const auto token = authorization ? bearer_token(*authorization) : std::nullopt;
   if (!token)
-    return std::unexpected(refuse(401, "tokens.missing", "send Authorization: Bearer with a token", kChallenge));
+    return std::unexpected(
+        server::refuse(401, "tokens.missing", "send Authorization: Bearer with a token", kChallenge));
   std::shared_ptr<AdmittedCaller> caller = find(*token);
-  if (!caller) return std::unexpected(refuse(401, "tokens.unknown", "this token is not admitted here", kChallenge));
+  if (!caller)
+    return std::unexpected(server::refuse(401, "tokens.unknown", "this token is not admitted here", kChallenge));
   if (not_after_ <= clock_.now()) {
-    return std::unexpected(refuse(401, "tokens.expired", "the list that admits this token has expired", kChallenge));
+    return std::unexpected(
+        server::refuse(401, "tokens.expired", "the list that admits this token has expired", kChallenge));
   }
   if ((caller->entry.rights & right) == 0)
-    return std::unexpected(refuse(403, "tokens.right", "this token does not have that right"));
+    return std::unexpected(server::refuse(403, "tokens.right", "this token does not have that right"));
   if (right != channel::kRightCall) return caller;
   if (const unsigned seconds = caller->requests.wait_for(1, now); seconds > 0) {
     ++caller->counters.refused;
     return std::unexpected(
-        refuse(429, "tokens.requests", "this token's requests a minute are used up", retry_after(seconds)));
+        server::refuse(429, "tokens.requests", "this token's requests a minute are used up", retry_after(seconds)));
   }
   if (auto over = over_quota(*caller, now)) return std::unexpected(*std::move(over));
   caller->requests.charge(1, now);

@@ -16,9 +16,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/token_bucket.h"
 #include "channel/tokens.h"
-#include "runtime/exchange.h"
-#include "runtime/token_bucket.h"
+#include "server/seam.h"
 
 namespace gateway::runtime {
 
@@ -44,7 +44,7 @@ struct AdmittedCaller {
 };
 
 // 429 tokens.quota when the caller's model tokens are used up.
-std::optional<LocalResponse> over_quota(AdmittedCaller& caller, MonotonicTime now);
+std::optional<server::LocalResponse> over_quota(AdmittedCaller& caller, MonotonicTime now);
 
 class Admission {
  public:
@@ -55,8 +55,8 @@ class Admission {
 
   // Judges the Authorization header, the list's life and the right; with kRightCall also the quotas, and counts the
   // request against them.
-  std::expected<std::shared_ptr<AdmittedCaller>, LocalResponse> admit(std::optional<std::string_view> authorization,
-                                                                      channel::Right right, MonotonicTime now);
+  std::expected<std::shared_ptr<AdmittedCaller>, server::LocalResponse> admit(
+      std::optional<std::string_view> authorization, channel::Right right, MonotonicTime now);
 
   const std::vector<std::shared_ptr<AdmittedCaller>>& callers() const { return callers_; }
   std::optional<std::uint64_t> version() const { return version_; }

@@ -54,7 +54,7 @@ Status lower(const char* key, Number limit, const std::optional<Number>& wanted,
 }
 
 Status narrow_limits(const image::LimitsDescription& image, const channel::DeploymentLimits& wanted,
-                     ServerLimits& effective) {
+                     server::ServerLimits& effective) {
   GATEWAY_TRY(lower<std::uint64_t>("max_header", image.max_header, wanted.max_header, effective.http.max_head));
   GATEWAY_TRY(lower<std::uint64_t>("max_body", image.max_body, wanted.max_body, effective.max_body));
   GATEWAY_TRY(lower<std::uint64_t>("max_connections", image.max_connections, wanted.max_connections,

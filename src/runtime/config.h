@@ -12,7 +12,7 @@
 
 #include "channel/deployment.h"
 #include "image/description.h"
-#include "runtime/exchange.h"
+#include "server/seam.h"
 
 namespace gateway::runtime {
 
@@ -21,7 +21,7 @@ struct EffectiveConfig {
   std::vector<std::string> paths;  // patterns of image::path_allowed
   std::vector<std::string> argv;
   std::map<std::string, std::string, std::less<>> env;
-  ServerLimits limits;
+  server::ServerLimits limits;
   log::Level log_level = log::Level::kInfo;
 };
 

@@ -33,7 +33,7 @@ struct Enclave::Impl {
   std::unique_ptr<EvidenceService> evidence;
   std::unique_ptr<Workload> workload;
   std::unique_ptr<RuntimeGate> gate;
-  std::unique_ptr<Server> server;
+  std::unique_ptr<server::Server> server;
   std::unique_ptr<net::Timer> drain_timer;
   Duration workload_grace{};
   bool said_ready = false;
@@ -69,7 +69,7 @@ void Enclave::Impl::make_workload(const std::string& root) {
 }
 
 // A connection that cannot be told from the last free descriptor would take it from the workload's requests.
-ServerLimits within_descriptors(ServerLimits limits) {
+server::ServerLimits within_descriptors(server::ServerLimits limits) {
   constexpr std::size_t kOwn = 128;
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return limits;
@@ -95,7 +95,7 @@ Status Enclave::Impl::make_server(net::Descriptor ingress) {
                                                               }});
   const channel::ServerIdentity& tls = booted.identity.tls;
   GATEWAY_ASSIGN(channel::TlsContext context, channel::TlsContext::server(tls.certificate, tls.key));
-  server = std::make_unique<Server>(
+  server = std::make_unique<server::Server>(
       loop, std::move(context), std::move(ingress), [this] { return workload->dial(); },
       within_descriptors(booted.config.limits), *gate);
   return {};

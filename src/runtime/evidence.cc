@@ -51,9 +51,11 @@ std::optional<EvidenceQuery> parse_query(std::string_view query) {
   return EvidenceQuery{*nonce, fresh ? Freshness::kFresh : Freshness::kCurrent};
 }
 
-LocalResponse busy() { return refuse(503, "evidence.busy", "too many callers wait for evidence", retry_after(1)); }
-LocalResponse unavailable() {
-  return refuse(503, "evidence.unavailable", "the attestation device does not answer", retry_after(5));
+server::LocalResponse busy() {
+  return server::refuse(503, "evidence.busy", "too many callers wait for evidence", retry_after(1));
+}
+server::LocalResponse unavailable() {
+  return server::refuse(503, "evidence.unavailable", "the attestation device does not answer", retry_after(5));
 }
 
 }  // namespace
@@ -110,18 +112,19 @@ void EvidenceService::work() {
   }
 }
 
-Decision EvidenceService::answer(std::string_view query, const SessionContext& session) {
+server::Decision EvidenceService::answer(std::string_view query, const server::SessionContext& session) {
   const auto asked = parse_query(query);
   if (!asked) {
-    return refuse(400, "evidence.query", "expected nonce=<64 hexadecimal digits> and optionally fresh=1, nothing else");
+    return server::refuse(400, "evidence.query",
+                          "expected nonce=<64 hexadecimal digits> and optionally fresh=1, nothing else");
   }
   ++metrics_.requests;
   const auto exporter = session.exporter(asked->nonce);
-  if (!exporter) return refuse(500, "evidence.session", "this session has no exporter");
+  if (!exporter) return server::refuse(500, "evidence.session", "this session has no exporter");
   const bool aged = loop_.now() - quoted_at_ > kMaxQuoteAge;
   if (asked->freshness == Freshness::kCurrent && !aged) return respond_with(current_, asked->nonce, *exporter);
   if (waiting_.size() + in_flight_.size() >= kMaxWaitingForQuote) return busy();
-  return DeferredResponse{.start = [this, nonce = asked->nonce, x = *exporter](Respond respond) {
+  return server::DeferredResponse{.start = [this, nonce = asked->nonce, x = *exporter](server::Respond respond) {
     waiting_.push_back({nonce, x, std::move(respond)});
     if (!quoting_) start_quote();
   }};
@@ -161,8 +164,8 @@ void EvidenceService::finish_quote(Result<Quote> quote) {
   }
 }
 
-LocalResponse EvidenceService::respond_with(const Quote& quote, const Nonce& nonce,
-                                            const ByteArray<32>& exporter) const {
+server::LocalResponse EvidenceService::respond_with(const Quote& quote, const Nonce& nonce,
+                                                    const ByteArray<32>& exporter) const {
   attestation::AttestationResponse response{.q = quote.q,
                                             .evidence = quote.evidence,
                                             .s = {},
@@ -175,12 +178,12 @@ LocalResponse EvidenceService::respond_with(const Quote& quote, const Nonce& non
                                             .server_spki = identity_.tls.spki_sha256});
   auto signature =
       identity_.identity_key.sign(crypto::HashAlgorithm::kSha256, crypto::SignatureFormat::kRaw, response.s);
-  if (!signature) return refuse(500, "evidence.session", "the session statement could not be signed");
+  if (!signature) return server::refuse(500, "evidence.session", "the session statement could not be signed");
   response.signature = std::move(*signature);
-  return LocalResponse{.status = 200,
-                       .media_type = attestation::kAttestationMediaType,
-                       .body = attestation::encode_response(response),
-                       .extra_headers = "Cache-Control: no-store\r\n"};
+  return server::LocalResponse{.status = 200,
+                               .media_type = attestation::kAttestationMediaType,
+                               .body = attestation::encode_response(response),
+                               .extra_headers = "Cache-Control: no-store\r\n"};
 }
 
 }  // namespace gateway::runtime

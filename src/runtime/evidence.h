@@ -21,8 +21,8 @@
 
 #include "attester/attester.h"
 #include "net/loop.h"
-#include "runtime/exchange.h"
 #include "runtime/identity.h"
+#include "server/seam.h"
 
 namespace gateway::runtime {
 
@@ -45,7 +45,7 @@ class EvidenceService {
   EvidenceService(const EvidenceService&) = delete;
   EvidenceService& operator=(const EvidenceService&) = delete;
 
-  Decision answer(std::string_view query, const SessionContext& session);
+  server::Decision answer(std::string_view query, const server::SessionContext& session);
   const EvidenceMetrics& metrics() const { return metrics_; }
 
  private:
@@ -56,7 +56,7 @@ class EvidenceService {
   struct Waiting {
     attestation::Nonce nonce{};
     ByteArray<32> exporter{};
-    Respond respond;
+    server::Respond respond;
   };
   struct Shared;  // of loop and worker
 
@@ -64,7 +64,8 @@ class EvidenceService {
   void work();
   void start_quote();
   void finish_quote(Result<Quote> quote);
-  LocalResponse respond_with(const Quote& quote, const attestation::Nonce& nonce, const ByteArray<32>& exporter) const;
+  server::LocalResponse respond_with(const Quote& quote, const attestation::Nonce& nonce,
+                                     const ByteArray<32>& exporter) const;
   static Result<Quote> make_quote(attester::Attester& attester, ByteView k,
                                   const std::vector<attestation::Nonce>& nonces);
 

@@ -76,12 +76,12 @@ class EvidenceTest : public ::testing::Test {
   }
   // Starts a fresh request; its answer is appended to answers_.
   void ask(const Nonce& nonce) {
-    Decision decision = service_->answer(query(nonce, true), session_);
-    if (auto* now = std::get_if<LocalResponse>(&decision)) {
+    server::Decision decision = service_->answer(query(nonce, true), session_);
+    if (auto* now = std::get_if<server::LocalResponse>(&decision)) {
       answers_.push_back(std::move(*now));
       return;
     }
-    std::get<DeferredResponse>(decision).start([this](LocalResponse response) {
+    std::get<server::DeferredResponse>(decision).start([this](server::LocalResponse response) {
       answers_.push_back(std::move(response));
       if (answers_.size() >= expected_) loop_.stop();
     });
@@ -90,7 +90,7 @@ class EvidenceTest : public ::testing::Test {
     expected_ = answers;
     if (answers_.size() < expected_) loop_.run();
   }
-  std::vector<Nonce> nonces_in(const LocalResponse& response) {
+  std::vector<Nonce> nonces_in(const server::LocalResponse& response) {
     const auto parsed = attestation::parse_response(response.body);
     EXPECT_TRUE(parsed);
     return attestation::parse_quote(parsed->q)->nonces;
@@ -102,15 +102,15 @@ class EvidenceTest : public ::testing::Test {
   net::Loop loop_;
   std::optional<Identity> identity_;
   std::unique_ptr<EvidenceService> service_;
-  SessionContext session_;
-  std::vector<LocalResponse> answers_;
+  server::SessionContext session_;
+  std::vector<server::LocalResponse> answers_;
   std::size_t expected_ = 0;
 };
 
 TEST_F(EvidenceTest, TheCurrentQuoteIsAnsweredAtOnce) {
   const Nonce nonce = crypto::random_array<32>();
-  const Decision decision = service_->answer(query(nonce, false), session_);
-  const auto* response = std::get_if<LocalResponse>(&decision);
+  const server::Decision decision = service_->answer(query(nonce, false), session_);
+  const auto* response = std::get_if<server::LocalResponse>(&decision);
   ASSERT_NE(response, nullptr);
   EXPECT_EQ(response->status, 200);
   EXPECT_EQ(response->media_type, "application/cbor");
@@ -179,8 +179,8 @@ TEST_F(EvidenceTest, ABrokenDeviceIsSaidAndTheCurrentQuoteStays) {
   run_until(1);
   EXPECT_EQ(answers_[0].status, 503);
   EXPECT_THAT(std::string(as_text(answers_[0].body)), ::testing::HasSubstr("evidence.unavailable"));
-  const Decision current = service_->answer(query(crypto::random_array<32>(), false), session_);
-  EXPECT_EQ(std::get<LocalResponse>(current).status, 200);
+  const server::Decision current = service_->answer(query(crypto::random_array<32>(), false), session_);
+  EXPECT_EQ(std::get<server::LocalResponse>(current).status, 200);
   EXPECT_EQ(service_->metrics().failures, 1U);
 }
 
@@ -188,9 +188,10 @@ TEST_F(EvidenceTest, ASessionWithoutAnExporterGetsNoStatement) {
   session_.exporter = [](const Nonce&) -> Result<ByteArray<32>> {
     return fail(ErrorCode::kInternal, "tls.setup", "no exporter");
   };
-  const Decision decision = service_->answer(query(Nonce{}, false), session_);
-  EXPECT_EQ(std::get<LocalResponse>(decision).status, 500);
-  EXPECT_THAT(std::string(as_text(std::get<LocalResponse>(decision).body)), ::testing::HasSubstr("evidence.session"));
+  const server::Decision decision = service_->answer(query(Nonce{}, false), session_);
+  EXPECT_EQ(std::get<server::LocalResponse>(decision).status, 500);
+  EXPECT_THAT(std::string(as_text(std::get<server::LocalResponse>(decision).body)),
+              ::testing::HasSubstr("evidence.session"));
 }
 
 TEST_F(EvidenceTest, CallersThatStillWaitAtTheEndAreForgotten) {

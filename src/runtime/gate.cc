@@ -7,13 +7,13 @@
 namespace gateway::runtime {
 namespace {
 
-LocalResponse wrong_method(std::string_view allow) {
-  return refuse(405, "gate.method", "this path takes another method", allow);
+server::LocalResponse wrong_method(std::string_view allow) {
+  return server::refuse(405, "gate.method", "this path takes another method", allow);
 }
-LocalResponse no_such_path() { return refuse(404, "gate.path", "there is nothing at this path"); }
+server::LocalResponse no_such_path() { return server::refuse(404, "gate.path", "there is nothing at this path"); }
 
-LocalResponse plain_status(bool good) {
-  LocalResponse response;
+server::LocalResponse plain_status(bool good) {
+  server::LocalResponse response;
   response.status = good ? 200 : 503;
   response.body =
       to_bytes(good ? std::string_view(R"({"status":"ok"})") : std::string_view(R"({"status":"starting"})"));
@@ -33,7 +33,7 @@ std::optional<std::string_view> authorization(const net::HttpHead& head) {
 }
 
 // Counts how a forwarded request ended, and feeds the account of profile llama.
-class CallObserver final : public ForwardObserver {
+class CallObserver final : public server::ForwardObserver {
  public:
   CallObserver(std::shared_ptr<AdmittedCaller> caller, std::shared_ptr<UsageAccount> account)
       : caller_(std::move(caller)), account_(std::move(account)) {}
@@ -64,22 +64,22 @@ RuntimeGate::RuntimeGate(const image::Description& description, const EffectiveC
       max_tokens_(description.llama ? description.llama->max_tokens : 0),
       max_body_(config.limits.max_body) {}
 
-Decision RuntimeGate::on_request(const net::HttpHead& head, const SessionContext& session) {
+server::Decision RuntimeGate::on_request(const net::HttpHead& head, const server::SessionContext& session) {
   const auto target = net::normalise_target(head.target);
   if (!target) {
-    return refuse(400, target.error().error_id(), "the target is not a plain path");
+    return server::refuse(400, target.error().error_id(), "the target is not a plain path");
   }
   bool known = false;
-  Decision own = own_endpoint(head, *target, session, known);
+  server::Decision own = own_endpoint(head, *target, session, known);
   return known ? std::move(own) : forward(head, *target);
 }
 
-Decision RuntimeGate::own_endpoint(const net::HttpHead& head, const net::TargetParts& target,
-                                   const SessionContext& session, bool& known) {
+server::Decision RuntimeGate::own_endpoint(const net::HttpHead& head, const net::TargetParts& target,
+                                           const server::SessionContext& session, bool& known) {
   const std::string_view path = target.path;
   const bool attestation = path == attestation::kAttestationPath;
   known = attestation || path == "/health" || path == "/ready" || path == "/metrics" || path == kLogsPath;
-  if (!known) return LocalResponse{};
+  if (!known) return server::LocalResponse{};
   if (head.method != "GET") return wrong_method("Allow: GET\r\n");
   if (attestation) return parts_.evidence.answer(target.query, session);
   if (path == "/health") return plain_status(true);
@@ -88,37 +88,37 @@ Decision RuntimeGate::own_endpoint(const net::HttpHead& head, const net::TargetP
   return guarded(head, channel::kRightLogs, "text/plain; charset=utf-8", [this] { return parts_.logs.text(); });
 }
 
-Decision RuntimeGate::guarded(const net::HttpHead& head, channel::Right right, std::string_view media_type,
-                              const std::function<Bytes()>& body) {
+server::Decision RuntimeGate::guarded(const net::HttpHead& head, channel::Right right, std::string_view media_type,
+                                      const std::function<Bytes()>& body) {
   auto caller = parts_.admission.admit(authorization(head), right, parts_.loop.now());
   if (!caller) return std::move(caller.error());
-  return LocalResponse{.status = 200,
-                       .media_type = media_type,
-                       .body = body(),
-                       .extra_headers = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"};
+  return server::LocalResponse{.status = 200,
+                               .media_type = media_type,
+                               .body = body(),
+                               .extra_headers = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"};
 }
 
-Decision RuntimeGate::forward(const net::HttpHead& head, const net::TargetParts& target) {
+server::Decision RuntimeGate::forward(const net::HttpHead& head, const net::TargetParts& target) {
   auto caller = parts_.admission.admit(authorization(head), channel::kRightCall, parts_.loop.now());
   if (!caller) return std::move(caller.error());
   if (!image::path_allowed(paths_, target.path)) return no_such_path();
   if (!parts_.workload_ready()) {
-    return refuse(503, "workload.not_ready", "the workload is starting", retry_after(1));
+    return server::refuse(503, "workload.not_ready", "the workload is starting", retry_after(1));
   }
-  ForwardDecision decision;
+  server::ForwardDecision decision;
   decision.target = target.path;
   if (!target.query.empty()) decision.target.append("?").append(target.query);
   // Servers disagree about such a body: one that does not read it would take it for the next request.
   if ((head.method == "GET" || head.method == "HEAD") && head.framing != net::Framing::kNone) {
-    return refuse(400, "gate.body", "a request with this method takes no body here");
+    return server::refuse(400, "gate.body", "a request with this method takes no body here");
   }
   if (profile_ == image::IngressProfile::kLlama) return forward_llama(head, std::move(decision), target.path, *caller);
   decision.observer = std::make_unique<CallObserver>(std::move(*caller), nullptr);
   return decision;
 }
 
-Decision RuntimeGate::forward_llama(const net::HttpHead& head, ForwardDecision decision, std::string_view path,
-                                    const std::shared_ptr<AdmittedCaller>& caller) {
+server::Decision RuntimeGate::forward_llama(const net::HttpHead& head, server::ForwardDecision decision,
+                                            std::string_view path, const std::shared_ptr<AdmittedCaller>& caller) {
   const auto endpoint = llama_endpoint(path);
   if (!endpoint) return no_such_path();
   if (head.method != llama_method(*endpoint)) {
@@ -133,11 +133,11 @@ Decision RuntimeGate::forward_llama(const net::HttpHead& head, ForwardDecision d
   decision.collect_body = max_body_;
   decision.wants_payload = true;
   decision.rewrite_body = [account, caller, endpoint = *endpoint, cap = max_tokens_,
-                           &loop = parts_.loop](ByteView body) -> std::variant<Bytes, LocalResponse> {
+                           &loop = parts_.loop](ByteView body) -> std::variant<Bytes, server::LocalResponse> {
     // Many heads may have passed before the first body was charged.
     if (auto over = over_quota(*caller, loop.now())) return *std::move(over);
     auto rewritten = rewrite_llama_body(endpoint, body, cap);
-    if (auto* refusal = std::get_if<LocalResponse>(&rewritten)) return std::move(*refusal);
+    if (auto* refusal = std::get_if<server::LocalResponse>(&rewritten)) return std::move(*refusal);
     LlamaRequest& request = std::get<LlamaRequest>(rewritten);
     account->open(request);
     return std::move(request.body);

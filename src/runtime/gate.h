@@ -18,14 +18,14 @@
 #include "runtime/admission.h"
 #include "runtime/config.h"
 #include "runtime/evidence.h"
-#include "runtime/exchange.h"
 #include "runtime/log_ring.h"
+#include "server/seam.h"
 
 namespace gateway::runtime {
 
 inline constexpr std::string_view kLogsPath = "/.well-known/gateway/logs";
 
-class RuntimeGate final : public Gate {
+class RuntimeGate final : public server::Gate {
  public:
   struct Parts {  // all outlive the gate
     net::Loop& loop;
@@ -37,16 +37,16 @@ class RuntimeGate final : public Gate {
   };
   RuntimeGate(const image::Description& description, const EffectiveConfig& config, Parts parts);
 
-  Decision on_request(const net::HttpHead& head, const SessionContext& session) override;
+  server::Decision on_request(const net::HttpHead& head, const server::SessionContext& session) override;
 
  private:
-  Decision own_endpoint(const net::HttpHead& head, const net::TargetParts& target, const SessionContext& session,
-                        bool& known);
-  Decision guarded(const net::HttpHead& head, channel::Right right, std::string_view media_type,
-                   const std::function<Bytes()>& body);
-  Decision forward(const net::HttpHead& head, const net::TargetParts& target);
-  Decision forward_llama(const net::HttpHead& head, ForwardDecision decision, std::string_view path,
-                         const std::shared_ptr<AdmittedCaller>& caller);
+  server::Decision own_endpoint(const net::HttpHead& head, const net::TargetParts& target,
+                                const server::SessionContext& session, bool& known);
+  server::Decision guarded(const net::HttpHead& head, channel::Right right, std::string_view media_type,
+                           const std::function<Bytes()>& body);
+  server::Decision forward(const net::HttpHead& head, const net::TargetParts& target);
+  server::Decision forward_llama(const net::HttpHead& head, server::ForwardDecision decision, std::string_view path,
+                                 const std::shared_ptr<AdmittedCaller>& caller);
 
   Parts parts_;
   std::vector<std::string> paths_;

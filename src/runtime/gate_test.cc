@@ -32,7 +32,7 @@ class GateTest : public ::testing::Test {
     description_.ingress.profile = image::IngressProfile::kLlama;
     description_.llama = image::LlamaDescription{.max_tokens = 10};
   }
-  Decision decide(const std::string& method, const std::string& target, const std::string& headers = {}) {
+  server::Decision decide(const std::string& method, const std::string& target, const std::string& headers = {}) {
     RuntimeGate gate(description_, config_,
                      {.loop = loop_,
                       .admission = admission_,
@@ -48,10 +48,10 @@ class GateTest : public ::testing::Test {
   }
   // "200", "401 tokens.missing", "later", or "forward TARGET".
   std::string judged(const std::string& method, const std::string& target, const std::string& headers = {}) {
-    const Decision decision = decide(method, target, headers);
-    if (std::holds_alternative<DeferredResponse>(decision)) return "later";
-    if (const auto* forward = std::get_if<ForwardDecision>(&decision)) return "forward " + forward->target;
-    const LocalResponse& response = std::get<LocalResponse>(decision);
+    const server::Decision decision = decide(method, target, headers);
+    if (std::holds_alternative<server::DeferredResponse>(decision)) return "later";
+    if (const auto* forward = std::get_if<server::ForwardDecision>(&decision)) return "forward " + forward->target;
+    const server::LocalResponse& response = std::get<server::LocalResponse>(decision);
     body_ = as_text(response.body);
     const std::size_t at = body_.find("\"id\":\"");
     const std::string id = at == std::string::npos ? "" : " " + body_.substr(at + 6, body_.find('"', at + 6) - at - 6);
@@ -71,7 +71,7 @@ class GateTest : public ::testing::Test {
   LogRing logs_;
   std::optional<Identity> identity_;
   std::unique_ptr<EvidenceService> evidence_;
-  SessionContext session_;
+  server::SessionContext session_;
   bool ready_ = true;
   std::string raw_;
   std::string body_;
@@ -152,11 +152,11 @@ TEST_F(GateTest, ReadingMethodsTakeNoBody) {
 }
 
 TEST_F(GateTest, ProfileHttpRelaysBodiesUntouched) {
-  const Decision decision = decide("POST", "/v1/x", kCall);
-  const auto& forward = std::get<ForwardDecision>(decision);
+  const server::Decision decision = decide("POST", "/v1/x", kCall);
+  const auto& forward = std::get<server::ForwardDecision>(decision);
   EXPECT_FALSE(forward.collect_body);
   EXPECT_FALSE(forward.wants_payload);
-  forward.observer->on_end(ForwardObserver::Ending::kCallerLeft, 200);
+  forward.observer->on_end(server::ForwardObserver::Ending::kCallerLeft, 200);
   EXPECT_EQ(admission_.callers()[0]->counters.left, 1U);
 }
 
@@ -174,16 +174,16 @@ TEST_F(GateTest, ProfileLlamaKnowsItsPathsAndMethods) {
 TEST_F(GateTest, ProfileLlamaRewritesBodiesAndChargesForAnswers) {
   use_llama();
   config_.limits.max_body = 4096;
-  Decision decision = decide("POST", "/v1/completions", kCall);
-  auto& forward = std::get<ForwardDecision>(decision);
+  server::Decision decision = decide("POST", "/v1/completions", kCall);
+  auto& forward = std::get<server::ForwardDecision>(decision);
   EXPECT_EQ(forward.collect_body, 4096U);
   EXPECT_TRUE(forward.wants_payload);
   const auto refused = forward.rewrite_body(as_bytes(R"({"id_slot":1})"));
-  EXPECT_EQ(std::get<LocalResponse>(refused).status, 400);
+  EXPECT_EQ(std::get<server::LocalResponse>(refused).status, 400);
   const auto rewritten = forward.rewrite_body(as_bytes(R"({"prompt":"x"})"));
   EXPECT_THAT(std::string(as_text(std::get<Bytes>(rewritten))), ::testing::HasSubstr("\"max_tokens\":10"));
   forward.observer->on_response_payload(as_bytes(R"({"usage":{"prompt_tokens":3,"completion_tokens":4}})"));
-  forward.observer->on_end(ForwardObserver::Ending::kComplete, 200);
+  forward.observer->on_end(server::ForwardObserver::Ending::kComplete, 200);
   EXPECT_EQ(admission_.callers()[0]->counters.prompt_tokens, 3U);
   EXPECT_EQ(admission_.callers()[0]->counters.completion_tokens, 4U);
   EXPECT_EQ(admission_.callers()[0]->counters.complete, 1U);
@@ -200,13 +200,13 @@ TEST_F(GateTest, ProfileLlamaLetsNoBodyPassThatTheQuotaDoesNotCover) {
                                                            .tokens_per_minute = 5}}},
                                              key_);
   ASSERT_TRUE(admission_.replace(*list, loop_.now()));
-  Decision first = decide("POST", "/v1/completions", kCall);
-  Decision second = decide("POST", "/v1/completions", kCall);
+  server::Decision first = decide("POST", "/v1/completions", kCall);
+  server::Decision second = decide("POST", "/v1/completions", kCall);
   const ByteView body = as_bytes(R"({"prompt":"x"})");
-  EXPECT_TRUE(std::holds_alternative<Bytes>(std::get<ForwardDecision>(first).rewrite_body(body)));
-  const auto refused = std::get<ForwardDecision>(second).rewrite_body(body);
-  ASSERT_TRUE(std::holds_alternative<LocalResponse>(refused));
-  EXPECT_EQ(std::get<LocalResponse>(refused).status, 429);
+  EXPECT_TRUE(std::holds_alternative<Bytes>(std::get<server::ForwardDecision>(first).rewrite_body(body)));
+  const auto refused = std::get<server::ForwardDecision>(second).rewrite_body(body);
+  ASSERT_TRUE(std::holds_alternative<server::LocalResponse>(refused));
+  EXPECT_EQ(std::get<server::LocalResponse>(refused).status, 429);
 }
 
 }  // namespace

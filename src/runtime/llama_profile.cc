@@ -41,15 +41,15 @@ constexpr auto kOnceKeys = std::to_array<std::string_view>({"n", "n_cmpl", "best
 constexpr auto kLengthKeys = std::to_array<std::string_view>({"max_tokens", "max_completion_tokens", "n_predict"});
 constexpr auto kMediaKeys = std::to_array<std::string_view>({"input_audio", "video_url", "multimodal_data"});
 
-LocalResponse refused_key(std::string_view key) {
+server::LocalResponse refused_key(std::string_view key) {
   // Keys named here are ours, from the lists above; a caller's own spelling is never repeated.
-  return refuse(400, "llama.key", "this key is not accepted here: " + std::string(key));
+  return server::refuse(400, "llama.key", "this key is not accepted here: " + std::string(key));
 }
-LocalResponse wrong_type(std::string_view key) {
-  return refuse(400, "llama.type", "this key has a value of another type than expected: " + std::string(key));
+server::LocalResponse wrong_type(std::string_view key) {
+  return server::refuse(400, "llama.type", "this key has a value of another type than expected: " + std::string(key));
 }
 
-using Judgement = std::optional<LocalResponse>;
+using Judgement = std::optional<server::LocalResponse>;
 
 Judgement refuse_keys(const json::object& body) {
   for (const std::string_view key : kRefusedKeys) {
@@ -166,11 +166,11 @@ std::optional<LlamaEndpoint> llama_endpoint(std::string_view path) {
 
 std::string_view llama_method(LlamaEndpoint endpoint) { return kEndpoints[static_cast<std::size_t>(endpoint)].method; }
 
-std::variant<LlamaRequest, LocalResponse> rewrite_llama_body(LlamaEndpoint endpoint, ByteView body,
-                                                             std::uint32_t max_tokens) {
+std::variant<LlamaRequest, server::LocalResponse> rewrite_llama_body(LlamaEndpoint endpoint, ByteView body,
+                                                                     std::uint32_t max_tokens) {
   auto parsed = codec::parse_json(as_text(body), kJsonLimits);
   if (!parsed || !parsed->is_object()) {
-    return refuse(400, "llama.json", "the body is not one JSON object within limits, without repeated keys");
+    return server::refuse(400, "llama.json", "the body is not one JSON object within limits, without repeated keys");
   }
   LlamaRequest request;
   request.prompt_estimate = body.size() / 4;

@@ -30,7 +30,7 @@
 #include <string_view>
 #include <variant>
 
-#include "runtime/exchange.h"
+#include "server/seam.h"
 
 namespace gateway::runtime {
 
@@ -47,7 +47,7 @@ struct LlamaRequest {
   std::uint64_t prompt_estimate = 0;  // a quarter of the body's bytes: used only where the engine's count is missing
 };
 
-std::variant<LlamaRequest, LocalResponse> rewrite_llama_body(LlamaEndpoint endpoint, ByteView body,
-                                                             std::uint32_t max_tokens);
+std::variant<LlamaRequest, server::LocalResponse> rewrite_llama_body(LlamaEndpoint endpoint, ByteView body,
+                                                                     std::uint32_t max_tokens);
 
 }  // namespace gateway::runtime

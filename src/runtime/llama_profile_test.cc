@@ -16,7 +16,7 @@ constexpr std::uint32_t kCap = 100;
 std::variant<json::object, std::string> rewritten(std::string_view body,
                                                   LlamaEndpoint endpoint = LlamaEndpoint::kCompletions) {
   auto result = rewrite_llama_body(endpoint, as_bytes(body), kCap);
-  if (const auto* refusal = std::get_if<LocalResponse>(&result)) {
+  if (const auto* refusal = std::get_if<server::LocalResponse>(&result)) {
     const std::string text(as_text(refusal->body));
     const std::size_t at = text.find("\"id\":\"") + 6;
     return std::to_string(refusal->status) + " " + text.substr(at, text.find('"', at) - at);
@@ -150,7 +150,7 @@ TEST(LlamaProfile, RefusesWhatIsNotOneObject) {
 
 TEST(LlamaProfile, ARefusalRepeatsNothingOfTheCallers) {
   auto result = rewrite_llama_body(LlamaEndpoint::kCompletions, as_bytes(R"({"speculative.attacker_text":1})"), kCap);
-  EXPECT_THAT(std::string(as_text(std::get<LocalResponse>(result).body)),
+  EXPECT_THAT(std::string(as_text(std::get<server::LocalResponse>(result).body)),
               ::testing::Not(::testing::HasSubstr("attacker")));
 }
 

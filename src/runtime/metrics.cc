@@ -29,7 +29,7 @@ class Exposition {
   std::string name_;
 };
 
-void write_server(Exposition& out, const ServerMetrics& server) {
+void write_server(Exposition& out, const server::ServerMetrics& server) {
   out.single("gateway_connections_accepted_total", "counter", "TCP connections taken.", server.connections_accepted);
   out.single("gateway_connections_refused_total", "counter", "Connections beyond the limit or while draining.",
              server.connections_refused);
@@ -79,8 +79,8 @@ void write_callers(Exposition& out, const Admission& admission) {
 
 }  // namespace
 
-Bytes write_metrics(const ServerMetrics& server, const EvidenceMetrics& evidence, const WorkloadMetrics& workload,
-                    const Admission& admission) {
+Bytes write_metrics(const server::ServerMetrics& server, const EvidenceMetrics& evidence,
+                    const WorkloadMetrics& workload, const Admission& admission) {
   Exposition out;
   write_server(out, server);
   out.single("gateway_attestation_requests_total", "counter", "Requests for evidence.", evidence.requests);

@@ -5,7 +5,7 @@
 
 #include "runtime/admission.h"
 #include "runtime/evidence.h"
-#include "runtime/server.h"
+#include "server/server.h"
 
 namespace gateway::runtime {
 
@@ -18,7 +18,7 @@ struct WorkloadMetrics {
 
 inline constexpr std::string_view kMetricsMediaType = "text/plain; version=0.0.4; charset=utf-8";
 
-Bytes write_metrics(const ServerMetrics& server, const EvidenceMetrics& evidence, const WorkloadMetrics& workload,
-                    const Admission& admission);
+Bytes write_metrics(const server::ServerMetrics& server, const EvidenceMetrics& evidence,
+                    const WorkloadMetrics& workload, const Admission& admission);
 
 }  // namespace gateway::runtime

@@ -18,7 +18,7 @@ TEST(Metrics, WritesPrometheusText) {
                             {.version = 4, .not_after = clock.now() + std::chrono::hours(1), .entries = {entry}}, key),
                         MonotonicTime{}));
   admission.callers()[0]->counters.prompt_tokens = 12;
-  ServerMetrics server;
+  server::ServerMetrics server;
   server.completed = 3;
   const std::string text(
       as_text(write_metrics(server, {.requests = 2, .quotes = 1, .failures = 0},

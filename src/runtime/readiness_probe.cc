@@ -15,7 +15,8 @@ constexpr std::chrono::milliseconds kAttemptTimeout{5'000};
 
 }  // namespace
 
-ReadinessProbe::ReadinessProbe(net::Loop& loop, Dial dial, std::string path, std::function<void(bool)> on_result)
+ReadinessProbe::ReadinessProbe(net::Loop& loop, server::Dial dial, std::string path,
+                               std::function<void(bool)> on_result)
     : loop_(loop), dial_(std::move(dial)), path_(std::move(path)), on_result_(std::move(on_result)) {
   timer_ = loop_.timer([this] { end(false); });
 }

@@ -8,14 +8,14 @@
 #include <string>
 
 #include "net/loop.h"
-#include "runtime/server.h"
+#include "server/server.h"
 
 namespace gateway::runtime {
 
 class ReadinessProbe {
  public:
   // Calls on_result from the loop, once an attempt.
-  ReadinessProbe(net::Loop& loop, Dial dial, std::string path, std::function<void(bool ready)> on_result);
+  ReadinessProbe(net::Loop& loop, server::Dial dial, std::string path, std::function<void(bool ready)> on_result);
   void attempt();
   void cancel();
 
@@ -26,7 +26,7 @@ class ReadinessProbe {
   void end(bool ready);
 
   net::Loop& loop_;
-  Dial dial_;
+  server::Dial dial_;
   std::string path_;  // empty: a connection is enough
   std::function<void(bool)> on_result_;
   net::Descriptor socket_;

@@ -89,9 +89,9 @@ void UsageAccount::take(ByteView payload) {
   if (reader_) reader_->take(payload);
 }
 
-void UsageAccount::settle(ForwardObserver::Ending ending, int status) {
+void UsageAccount::settle(server::ForwardObserver::Ending ending, int status) {
   if (!reader_) return;  // refused before it was opened
-  const bool complete = ending == ForwardObserver::Ending::kComplete;
+  const bool complete = ending == server::ForwardObserver::Ending::kComplete;
   if (complete && status >= 400) return charge(-reserved_);
   reader_->end();
   CallerCounters& counters = caller_->counters;

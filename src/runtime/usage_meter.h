@@ -56,7 +56,7 @@ class UsageAccount {
   UsageAccount(net::Loop& loop, std::shared_ptr<AdmittedCaller> caller) : loop_(loop), caller_(std::move(caller)) {}
   void open(const LlamaRequest& request);
   void take(ByteView payload);
-  void settle(ForwardObserver::Ending ending, int status);
+  void settle(server::ForwardObserver::Ending ending, int status);
 
  private:
   void charge(double amount);

@@ -5,7 +5,7 @@
 namespace gateway::runtime {
 namespace {
 
-using Ending = ForwardObserver::Ending;
+using Ending = server::ForwardObserver::Ending;
 
 constexpr std::string_view kUsage =
     R"({"choices":[],"usage":{"completion_tokens":4,"prompt_tokens":6,"total_tokens":10}})";

@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "net/http.h"
-#include "runtime/exchange.h"
+#include "server/seam.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 
 // What the caller's connection allows.
 enum class Persistence : std::uint8_t { kKeepAlive, kClose };
@@ -44,4 +44,4 @@ class ChunkWriter {
 };
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

@@ -1,10 +1,10 @@
-#include "runtime/server_upstream.h"
+#include "server/upstream.h"
 
 #include <sys/socket.h>
 
 #include <algorithm>
 
-namespace gateway::runtime {
+namespace gateway::server {
 namespace {
 
 constexpr std::size_t kMaxIdle = 64;
@@ -71,4 +71,4 @@ void UpstreamPool::expire() {
   if (!idle_.empty()) timer_->arm(kIdleLife / 2);
 }
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

@@ -1,11 +1,11 @@
-#include "runtime/server_exchange.h"
+#include "server/exchange.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "runtime/server_scratch.h"
+#include "server/scratch.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 namespace {
 
 using Ending = ForwardObserver::Ending;
@@ -359,4 +359,4 @@ void Exchange::update_deadline() {
   caller_.wait_at_most(limits.patience(environment_.loop.now() - begun_, body_size_));
 }
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

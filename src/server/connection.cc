@@ -1,10 +1,10 @@
-#include "runtime/server_connection.h"
+#include "server/connection.h"
 
 #include <sys/socket.h>
 
-#include "runtime/server_core.h"
+#include "server/core.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 namespace {
 
 using channel::Progress;
@@ -487,4 +487,4 @@ void Connection::update_interest() {
   source_->want(wants_read(), !out_.empty() || read_wants_write_ || closing);
 }
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

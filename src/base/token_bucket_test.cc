@@ -1,8 +1,8 @@
-#include "runtime/token_bucket.h"
+#include "base/token_bucket.h"
 
 #include <gtest/gtest.h>
 
-namespace gateway::runtime {
+namespace gateway {
 namespace {
 
 using std::chrono::seconds;
@@ -57,4 +57,4 @@ TEST(TokenBucket, ANewRateKeepsWhatWasUsed) {
 }
 
 }  // namespace
-}  // namespace gateway::runtime
+}  // namespace gateway

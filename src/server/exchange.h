@@ -8,11 +8,11 @@
 #include <string>
 
 #include "net/http.h"
-#include "runtime/exchange.h"
-#include "runtime/server_head.h"
-#include "runtime/server_upstream.h"
+#include "server/head.h"
+#include "server/seam.h"
+#include "server/upstream.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 
 struct Scratch;
 
@@ -115,4 +115,4 @@ class Exchange final : Upstream::Owner {
   bool over_ = false;
 };
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

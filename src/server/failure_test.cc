@@ -6,9 +6,9 @@
 #include <chrono>
 #include <thread>
 
-#include "runtime/server_testing.h"
+#include "server/testing.h"
 
-namespace gateway::runtime::testing {
+namespace gateway::server::testing {
 namespace {
 
 constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -229,4 +229,4 @@ TEST(Failure, BreaksOffWhenTheServerEnds) {
 }
 
 }  // namespace
-}  // namespace gateway::runtime::testing
+}  // namespace gateway::server::testing

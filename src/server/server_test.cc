@@ -1,12 +1,12 @@
 // What the server answers itself: handshakes, heads, limits, its own errors, and its end.
-#include "runtime/server.h"
+#include "server/server.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "runtime/server_testing.h"
+#include "server/testing.h"
 
-namespace gateway::runtime::testing {
+namespace gateway::server::testing {
 namespace {
 
 using ::testing::HasSubstr;
@@ -398,4 +398,4 @@ TEST(Server, ErrorsSayNothingOfTheInside) {
 }
 
 }  // namespace
-}  // namespace gateway::runtime::testing
+}  // namespace gateway::server::testing

@@ -12,9 +12,9 @@
 
 #include "channel/tls.h"
 #include "net/loop.h"
-#include "runtime/server.h"
+#include "server/server.h"
 
-namespace gateway::runtime::testing {
+namespace gateway::server::testing {
 
 using namespace std::chrono_literals;
 inline constexpr auto kPatience = 10s;
@@ -144,4 +144,4 @@ class TestCaller {
   std::string buffer_;
 };
 
-}  // namespace gateway::runtime::testing
+}  // namespace gateway::server::testing

@@ -4,9 +4,9 @@
 
 #include <atomic>
 
-#include "runtime/server_testing.h"
+#include "server/testing.h"
 
-namespace gateway::runtime::testing {
+namespace gateway::server::testing {
 namespace {
 
 using ::testing::HasSubstr;
@@ -440,4 +440,4 @@ TEST(Forwarding, ASlowWorkloadSlowsTheCallerNotTheMemory) {
 }
 
 }  // namespace
-}  // namespace gateway::runtime::testing
+}  // namespace gateway::server::testing

@@ -14,7 +14,7 @@
 #include "attestation/binding.h"
 #include "net/http.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 
 // A complete answer made inside the runtime.
 struct LocalResponse {
@@ -87,4 +87,4 @@ struct ServerLimits {
   }
 };
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

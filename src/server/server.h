@@ -21,9 +21,9 @@
 #include "net/address.h"
 #include "net/descriptor.h"
 #include "net/loop.h"
-#include "runtime/exchange.h"
+#include "server/seam.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 
 // Starts a connection to the workload's HTTP server without blocking; non-blocking, close-on-exec. A function, because
 // the workload's loopback may lie in a network namespace of its own.
@@ -68,4 +68,4 @@ class Server {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

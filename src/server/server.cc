@@ -1,11 +1,11 @@
-#include "runtime/server.h"
+#include "server/server.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "runtime/server_core.h"
+#include "server/core.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 namespace {
 
 // Connections taken in one go, so that a burst of them does not keep the others waiting.
@@ -146,4 +146,4 @@ void Server::drain(std::function<void()> drained) {
 
 const ServerMetrics& Server::metrics() const { return impl_->core->metrics; }
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

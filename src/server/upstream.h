@@ -7,9 +7,9 @@
 
 #include "net/descriptor.h"
 #include "net/loop.h"
-#include "runtime/server.h"
+#include "server/server.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 
 // One connection. It belongs to one exchange or to the pool.
 class Upstream {
@@ -58,4 +58,4 @@ class UpstreamPool final : Upstream::Owner {
   std::unique_ptr<net::Timer> timer_;
 };
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

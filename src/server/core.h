@@ -4,12 +4,12 @@
 #include <memory>
 #include <vector>
 
-#include "runtime/server.h"
-#include "runtime/server_connection.h"
-#include "runtime/server_scratch.h"
-#include "runtime/server_upstream.h"
+#include "server/connection.h"
+#include "server/scratch.h"
+#include "server/server.h"
+#include "server/upstream.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 
 struct ServerCore : std::enable_shared_from_this<ServerCore> {
   ServerCore(net::Loop& loop_of_all, channel::TlsContext context, const ServerLimits& bounds, Gate& judge,
@@ -42,4 +42,4 @@ struct ServerCore : std::enable_shared_from_this<ServerCore> {
   void report_drained();
 };
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

@@ -5,7 +5,7 @@
 
 #include "net/http.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 
 struct Scratch {
   static constexpr std::size_t kInputSize = 64UZ * 1024;
@@ -19,4 +19,4 @@ struct Scratch {
   }
 };
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
-namespace gateway::runtime {
+namespace gateway {
 
 using MonotonicTime = std::chrono::steady_clock::time_point;
 
@@ -50,4 +50,4 @@ class TokenBucket {
   MonotonicTime at_;
 };
 
-}  // namespace gateway::runtime
+}  // namespace gateway

@@ -1,4 +1,4 @@
-#include "runtime/server_testing.h"
+#include "server/testing.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 
 #include "net/address.h"
 
-namespace gateway::runtime::testing {
+namespace gateway::server::testing {
 namespace {
 
 bool wait_ready(int file_descriptor, short events, std::chrono::milliseconds patience) {
@@ -327,4 +327,4 @@ void TestCaller::leave_in_order() {
   tls_.reset();
 }
 
-}  // namespace gateway::runtime::testing
+}  // namespace gateway::server::testing

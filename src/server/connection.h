@@ -6,10 +6,10 @@
 
 #include "channel/tls.h"
 #include "net/loop.h"
-#include "runtime/exchange.h"
-#include "runtime/server_exchange.h"
+#include "server/exchange.h"
+#include "server/seam.h"
 
-namespace gateway::runtime {
+namespace gateway::server {
 
 struct ServerCore;
 
@@ -112,4 +112,4 @@ class Connection final : Caller {
   bool draining_ = false;
 };
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server

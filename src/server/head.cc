@@ -1,11 +1,11 @@
-#include "runtime/server_head.h"
+#include "server/head.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
 
-namespace gateway::runtime {
+namespace gateway::server {
 namespace {
 
 constexpr std::string_view kLineEnd = "\r\n";
@@ -201,4 +201,4 @@ void ChunkWriter::close() {
   put(out_, kLineEnd);
 }
 
-}  // namespace gateway::runtime
+}  // namespace gateway::server
