@@ -1,11 +1,12 @@
 // X.509 certificate revocation lists: reading, authenticating, looking a certificate up.
 //
 // Input:  DER or PEM from peers. Strict as crypto/x509.h is: minimal DER, no trailing bytes, a known signature
-//         algorithm, no unknown critical extension of the list or of an entry. Delta and indirect lists are refused.
+//         algorithm, no unknown critical extension of the list or of an entry. Delta, indirect and partial lists (any
+//         issuing distribution point) are refused.
 // Bounds: max_size bytes; entries are not copied: a list of a hundred thousand costs its own bytes and one sort.
 // Spec:   RFC 5280 §5 and §6.3.
-// Errors: kMalformed crl.parse; kUnsupported crl.algorithm, crl.critical_extension, crl.delta; kLimitExceeded crl.size;
-//         kNotAuthentic crl.issuer_name, crl.issuer_usage, crl.signature
+// Errors: kMalformed crl.parse; kUnsupported crl.algorithm, crl.critical_extension, crl.delta, crl.scope;
+//         kLimitExceeded crl.size; kNotAuthentic crl.issuer_name, crl.issuer_usage, crl.signature
 #pragma once
 
 #include <memory>
@@ -25,8 +26,8 @@ class Crl {
   static Result<std::vector<Crl>> from_pem(std::string_view pem, std::size_t max_count = 16);
 
   const Bytes& der() const;
-  TimeWindow validity() const;  // thisUpdate to nextUpdate; a list without nextUpdate is malformed here
-  std::string issuer() const;   // RFC 2253-like, printable characters only
+  TimeWindow validity() const;          // thisUpdate to nextUpdate; a list without nextUpdate is malformed here
+  std::string issuer() const;           // RFC 2253-like, printable characters only
   std::optional<Bytes> number() const;  // cRLNumber, big-endian
   std::size_t size() const;             // revoked certificates
   bool issued_by_name(const Certificate& issuer) const;  // raw DER names compared
