@@ -78,6 +78,16 @@ bool is_file(const std::string& name) {
   return name == "-" || name.find('/') != std::string::npos || std::filesystem::exists(name, ignored);
 }
 
+std::string mark_of(attestation::Outcome outcome) {
+  switch (outcome) {
+    case attestation::Outcome::kOk: return "  ok         ";
+    case attestation::Outcome::kWarned: return "  WARNING    ";
+    case attestation::Outcome::kRefused: return "  REFUSED    ";
+    case attestation::Outcome::kUndecided: return "  UNDECIDED  ";
+  }
+  return "  ?          ";
+}
+
 // One line a check, read from the top: what held, then what did not, with what to do.
 void print_checks(const std::vector<attestation::Check>& checks) {
   std::size_t width = 0;
@@ -85,10 +95,10 @@ void print_checks(const std::vector<attestation::Check>& checks) {
   for (const attestation::Check& check : checks) {
     const std::string id = std::string(check.id) + std::string(width - check.id.size() + 2, ' ');
     if (check.outcome == attestation::Outcome::kOk) {
-      print_line("  ok         " + id + check.actual);
+      print_line(mark_of(check.outcome) + id + check.actual);
       continue;
     }
-    print_line((check.outcome == attestation::Outcome::kRefused ? "  REFUSED    " : "  UNDECIDED  ") + id);
+    print_line(mark_of(check.outcome) + id);
     print_line("               expected    " + check.expected);
     print_line("               found       " + check.actual);
     print_line("               what to do  " + check.remedy);

@@ -31,7 +31,7 @@ bool refused(const Verification& verification, std::string_view id) {
 
 bool held(const Verification& verification, std::string_view id) {
   return std::ranges::any_of(verification.checks,
-                             [&](const Check& check) { return check.id == id && check.outcome == Outcome::kOk; });
+                             [&](const Check& check) { return check.id == id && holds(check.outcome); });
 }
 
 int executables_of(const Verification& verification) {

@@ -23,7 +23,8 @@ std::string with_fraction(Time time) {
 
 json::value outcome_json(Outcome outcome) {
   switch (outcome) {
-    case Outcome::kOk: return true;
+    case Outcome::kOk:
+    case Outcome::kWarned: return true;
     case Outcome::kRefused: return false;
     case Outcome::kUndecided: return nullptr;
   }
