@@ -149,7 +149,7 @@ attestation::VerifyInputs VerifyRequest::inputs() const {
   attestation::VerifyInputs inputs{.at = at,
                                    .platform = platform,
                                    .nitro = {},
-                                   .collateral = collateral,
+                                   .collateral = &collateral,
                                    .expected_nonce = {},
                                    .expected_report_data = {},
                                    .config_digest = {},
@@ -183,7 +183,8 @@ Result<VerifyRequest> read_verify_request(const VerifyOptions& options, const Cl
     GATEWAY_ASSIGN(auto certificates, read_certificates(path));
     for (auto& certificate : certificates) request.roots.push_back(std::move(certificate));
   }
-  GATEWAY_ASSIGN(request.collateral, read_collateral(options.collateral));
+  GATEWAY_ASSIGN(const auto files, read_collateral(options.collateral));
+  request.collateral = attestation::Collateral::recognise(files);
   if (options.policy) GATEWAY_TRY(read_policy(*options.policy, request));
   if (options.ear_key) GATEWAY_TRY(read_ear_key(*options.ear_key, request));
   return request;

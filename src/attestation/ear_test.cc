@@ -31,7 +31,7 @@ Verification verified(ByteView document, const Policy* policy) {
   VerifyInputs inputs{.at = kNow,
                       .platform = {},
                       .nitro = fake_local().as_local_root(),
-                      .collateral = {},
+                      .collateral = nullptr,
                       .expected_nonce = {},
                       .expected_report_data = {},
                       .config_digest = {},
