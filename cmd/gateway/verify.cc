@@ -6,6 +6,7 @@
 
 #include "attestation/ear.h"
 #include "attestation/verification_json.h"
+#include "claims_text.h"
 #include "terminal.h"
 #include "verify_files.h"
 
@@ -105,21 +106,6 @@ void print_checks(const std::vector<attestation::Check>& checks) {
   }
 }
 
-void print_claims(const attestation::Claims& claims) {
-  const attestation::NitroClaims& nitro = claims.nitro();
-  print_line("  platform   " + std::string(to_string(claims.platform())) + (claims.debug() ? ", DEBUG MODE" : ""));
-  print_line("  module     " + nitro.module_id);
-  print_line("  made at    " + to_rfc3339(nitro.timestamp));
-  print_line("  valid      " + to_rfc3339(claims.validity().not_before) + " to " +
-             to_rfc3339(claims.validity().not_after));
-  if (nitro.region) print_line("  region     " + *nitro.region);
-  for (const auto& [index, value] : nitro.pcrs) {
-    const bool zero = std::ranges::all_of(value, [](std::uint8_t byte) { return byte == 0; });
-    if (!zero || index <= 2)
-      print_line("  PCR" + std::to_string(index) + (index < 10 ? "       " : "      ") + to_hex(value));
-  }
-}
-
 int status_of(const attestation::Verification& verification) {
   if (verification.reason) return exit_status(verification.reason->code());
   return verification.authentic == true ? kDone : kUndecided;
@@ -131,7 +117,9 @@ std::string summary_of(const attestation::Verification& verification) {
     return (undecided ? "undecided: " : "refused: ") + std::string(verification.reason->id());
   }
   if (!verification.result) return "authentic (not appraised: no policy was given)";
-  return "accepted: " + std::string(to_string(verification.appraisal));
+  if (verification.appraisal != attestation::AppraisalStatus::kWarning) return "accepted: affirming";
+  return "accepted with a WARNING: see the lines above; valid until " +
+         to_rfc3339(verification.result->validity().not_after);
 }
 
 int print_ear(const VerifyRequest& request, const attestation::Verification& verification) {
