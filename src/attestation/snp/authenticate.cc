@@ -44,14 +44,13 @@ Candidate candidate_of(const Context& context, const Certificate& certificate, E
   return made;
 }
 
-// The endorsement in the evidence's own table: what is wrong with it is the sender's fault.
-Result<std::optional<Candidate>> from_table(const Context& context, CheckList& checks) {
-  const bool vcek = context.kind() == SnpSigningKey::kVcek;
-  const auto& der = vcek ? context.sources.table.vcek : context.sources.table.vlek;
+// An endorsement in the evidence's own table: what is wrong with it is the sender's fault.
+Result<std::optional<Candidate>> from_table(const Context& context, SnpSigningKey kind, CheckList& checks) {
+  const auto& der = kind == SnpSigningKey::kVcek ? context.sources.table.vcek : context.sources.table.vlek;
   if (!der) return std::nullopt;
   if (context.cache != nullptr) {
     const crypto::Sha256 sha256 = crypto::sha256(*der);
-    if (auto chain = context.cache->chains.find(sha256); chain && chain->endorsement.kind == context.kind()) {
+    if (auto chain = context.cache->chains.find(sha256); chain && chain->endorsement.kind == kind) {
       return Candidate{.endorsement = chain->endorsement,
                        .certificate = chain->leaf,
                        .sha256 = sha256,
@@ -70,8 +69,11 @@ Result<std::optional<Candidate>> from_table(const Context& context, CheckList& c
     return checks.refused(ErrorCode::kMalformed, "snp.endorsement.format", "a certificate as AMD issues it",
                           endorsement.error().detail(), kHost);
   }
-  GATEWAY_TRY(checks.require(endorsement->kind == context.kind(), ErrorCode::kNotAuthentic, "snp.endorsement.kind",
-                             std::string(to_string(context.kind())), std::string(to_string(endorsement->kind)), kHost));
+  if (endorsement->kind != kind) {
+    return checks.refused(ErrorCode::kMalformed, "snp.table.certificate",
+                          "a certificate of the kind that its entry names, " + std::string(to_string(kind)),
+                          std::string(to_string(endorsement->kind)), kHost);
+  }
   Candidate made = candidate_of(context, *certificate, *std::move(endorsement));
   made.from_evidence = true;
   return made;
@@ -80,7 +82,7 @@ Result<std::optional<Candidate>> from_table(const Context& context, CheckList& c
 // Endorsements that fit the report. Of several, those valid at the given time come first.
 Result<std::vector<Candidate>> fitting(const Context& context, CheckList& checks) {
   std::vector<Candidate> found;
-  GATEWAY_ASSIGN(auto own, from_table(context, checks));
+  GATEWAY_ASSIGN(auto own, from_table(context, context.kind(), checks));
   if (own && fit_of(own->endorsement, context.report()) == Fit::kFits) found.push_back(*std::move(own));
   for (const Certificate& certificate : context.sources.collateral.certificates) {
     const bool vcek = context.kind() == SnpSigningKey::kVcek;
@@ -111,6 +113,9 @@ std::unexpected<Error> refuse_misfit(const Context& context, const Candidate& ca
   const Endorsement& endorsement = candidate.endorsement;
   const UnverifiedReport& report = context.report();
   switch (fit_of(endorsement, report)) {
+    case Fit::kOtherKind:
+      return checks.refused(ErrorCode::kNotAuthentic, "snp.endorsement.kind", std::string(to_string(context.kind())),
+                            std::string(to_string(endorsement.kind)), kOther);
     case Fit::kOtherProduct:
       return checks.refused(ErrorCode::kNotAuthentic, "snp.endorsement.product",
                             std::string(to_string(report.product.value_or(endorsement.product))),
@@ -136,15 +141,17 @@ bool signed_by(const UnverifiedReport& report, const Certificate& leaf) {
 // it was the only one given, or its key did sign the report. Otherwise the right one is just not here.
 std::unexpected<Error> nothing_fits(const Context& context, CheckList& checks) {
   std::vector<Candidate> others;
-  auto own = from_table(context, checks);
-  if (!own) return std::unexpected(std::move(own).error());
-  if (*own) others.push_back(**std::move(own));
+  for (const SnpSigningKey kind : {SnpSigningKey::kVcek, SnpSigningKey::kVlek}) {
+    auto own = from_table(context, kind, checks);
+    if (!own) return std::unexpected(std::move(own).error());
+    if (*own) others.push_back(**std::move(own));
+  }
   for (const Certificate& certificate : context.sources.collateral.certificates) {
-    if (endorsement_kind(certificate) != context.kind()) continue;
+    if (!endorsement_kind(certificate)) continue;
     auto endorsement = read_endorsement(certificate);
     if (endorsement) others.push_back(candidate_of(context, certificate, *std::move(endorsement)));
   }
-  // The nearest first: another TCB of this chip, then another chip, then another product.
+  // The nearest first: another TCB of this chip, then another chip, another product, another kind of key.
   std::ranges::stable_sort(others, std::ranges::greater{},
                            [&](const Candidate& one) { return fit_of(one.endorsement, context.report()); });
   for (std::size_t i = 0; i < others.size() && i < kMaxAttempts; ++i) {

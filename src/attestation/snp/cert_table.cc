@@ -8,7 +8,6 @@ namespace gateway::attestation::snp {
 namespace {
 
 constexpr std::size_t kEntrySize = 24;
-constexpr ErrorId kTruncated = "snp.table.truncated";
 constexpr const char* kHost = "ask for the report alone, or for the table as the host's firmware driver gave it";
 
 using Guid = ByteArray<16>;
@@ -53,11 +52,10 @@ struct Header {
 
 Result<Header> read_header(ByteView input, CheckList& checks) {
   Header header;
-  ByteReader reader(input, kTruncated);
+  ByteReader reader(input, "snp.table.terminator");
   while (true) {
     if (reader.rest().size() < kEntrySize) {
-      return checks.refused(ErrorCode::kMalformed, reader.offset() == 0 ? kTruncated : ErrorId("snp.table.terminator"),
-                            "entries of 24 bytes, the last of zeros",
+      return checks.refused(ErrorCode::kMalformed, "snp.table.terminator", "entries of 24 bytes, the last of zeros",
                             std::to_string(reader.rest().size()) + " bytes where an entry should be", kHost);
     }
     Entry entry;

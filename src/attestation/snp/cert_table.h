@@ -5,7 +5,7 @@
 // Bounds: kMaxEntries entries; every offset and length inside the table, no two entries overlapping.
 // Spec:   AMD 56421 (GHCB), SNP Extended Guest Request: entries of GUID, offset and length, ended by one of zeros.
 //         GUIDs are read in both byte orders in use: that of their text, and the mixed one of UEFI.
-// Errors: kMalformed snp.table.{truncated,terminator,empty,bounds,overlap,duplicate,padding}; kLimitExceeded
+// Errors: kMalformed snp.table.{terminator,empty,bounds,overlap,duplicate,padding}; kLimitExceeded
 //         snp.table.{size,entries}
 #pragma once
 

@@ -12,31 +12,34 @@ constexpr std::size_t kPathLength = 3;
 constexpr std::size_t kMaxOtherIssuers = 4;
 constexpr const char* kForged = "do not trust this report; its key was not certified as AMD does it";
 
+// What is wrong with a path, under this format's ids.
 struct Translation {
   std::string_view from;
+  ErrorCode code;
   ErrorId to;
   const char* expected;
   const char* remedy;
 };
-// What is wrong with a path, under this format's ids.
 constexpr std::array kTranslations{
-    Translation{"x509.signature", "snp.chain.signature", "every certificate signed by the one above it", kForged},
-    Translation{"x509.issuer_name", "snp.chain.name", "every certificate naming the one above it as issuer", kForged},
-    Translation{"x509.not_ca", "snp.chain.not_ca", "only certificate authorities above the leaf", kForged},
-    Translation{"x509.key_usage", "snp.chain.key_usage", "keyCertSign in every certificate above the leaf", kForged},
-    Translation{"x509.path_length", "snp.chain.path_length", "path lengths kept", kForged},
-    Translation{"x509.not_yet_valid", "snp.chain.validity", "every certificate valid at the given time",
-                "check the clock, or judge at a time inside the window"},
-    Translation{"x509.expired", "snp.chain.validity", "every certificate valid at the given time",
+    Translation{"x509.signature", ErrorCode::kNotAuthentic, "snp.chain.signature",
+                "every certificate signed by the one above it", kForged},
+    Translation{"x509.issuer_name", ErrorCode::kNotAuthentic, "snp.chain.name",
+                "every certificate naming the one above it as issuer", kForged},
+    Translation{"x509.not_ca", ErrorCode::kNotAuthentic, "snp.chain.not_ca",
+                "only certificate authorities above the leaf", kForged},
+    Translation{"x509.key_usage", ErrorCode::kNotAuthentic, "snp.chain.key_usage",
+                "keyCertSign in every certificate above the leaf", kForged},
+    Translation{"x509.path_length", ErrorCode::kNotAuthentic, "snp.chain.path_length", "path lengths kept", kForged},
+    Translation{"x509.not_yet_valid", ErrorCode::kExpired, "snp.chain.validity",
+                "every certificate valid at the given time", "check the clock, or judge at a time inside the window"},
+    Translation{"x509.expired", ErrorCode::kExpired, "snp.chain.validity", "every certificate valid at the given time",
                 "fetch the endorsement again, or judge at a time inside its window"},
 };
 
 std::unexpected<Error> translate(const Error& cause, CheckList& checks) {
   for (const Translation& entry : kTranslations) {
     if (entry.from == cause.id()) {
-      const bool time = cause.code() == ErrorCode::kExpired;
-      return checks.refused(time ? ErrorCode::kExpired : ErrorCode::kNotAuthentic, entry.to, entry.expected,
-                            cause.message(), entry.remedy);
+      return checks.refused(entry.code, entry.to, entry.expected, cause.message(), entry.remedy);
     }
   }
   return checks.refused(ErrorCode::kNotAuthentic, "snp.chain.unsupported", "a chain as AMD issues it", cause.message(),

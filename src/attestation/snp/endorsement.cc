@@ -168,6 +168,7 @@ bool may_endorse_chip(const crypto::Certificate& certificate, const ByteArray<64
 }
 
 Fit fit_of(const Endorsement& endorsement, const UnverifiedReport& report) {
+  if (endorsement.kind != report.fields.signing_key) return Fit::kOtherKind;
   if (report.product && *report.product != endorsement.product) return Fit::kOtherProduct;
   if (endorsement.kind == SnpSigningKey::kVcek && endorsement.chip_id != report.fields.chip_id) return Fit::kOtherChip;
   // All eight bytes: every component, and what is reserved beside them.

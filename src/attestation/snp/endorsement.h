@@ -31,7 +31,7 @@ Result<Endorsement> read_endorsement(const crypto::Certificate& certificate);
 bool may_endorse_chip(const crypto::Certificate& certificate, const ByteArray<64>& chip_id);
 
 // What an endorsement and a report disagree about, in the order in which it is judged.
-enum class Fit : std::uint8_t { kFits, kOtherProduct, kOtherChip, kOtherTcb };
+enum class Fit : std::uint8_t { kFits, kOtherKind, kOtherProduct, kOtherChip, kOtherTcb };
 Fit fit_of(const Endorsement& endorsement, const UnverifiedReport& report);
 
 std::string tcb_text(const SnpTcb& tcb);

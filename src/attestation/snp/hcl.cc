@@ -8,7 +8,6 @@
 namespace gateway::attestation::snp {
 namespace {
 
-constexpr ErrorId kSize = "snp.hcl.size";
 constexpr const char* kSender = "ask the sender for the whole of the vTPM's NV index 0x01400001";
 constexpr std::uint32_t kMagic = 0x414c4348;  // "HCLA"
 constexpr std::size_t kHeaderSize = 32;
@@ -74,7 +73,7 @@ Status check_binding(ByteView report, const Request& request, ByteView data, Che
 
 bool looks_like_hcl(ByteView input) {
   if (input.size() < kDataOffset) return false;
-  ByteReader reader(input, kSize);
+  ByteReader reader(input, "snp.hcl.size");
   const auto header = read_header(reader);
   if (!header || header->magic != kMagic || !reader.take(kReportSize)) return false;
   const auto request = read_request(reader);
@@ -82,10 +81,11 @@ bool looks_like_hcl(ByteView input) {
 }
 
 Result<HclEvidence> parse_hcl(ByteView input, CheckList& checks) {
-  GATEWAY_TRY(checks.require(input.size() >= kDataOffset && input.size() <= kMaxHclSize, ErrorCode::kMalformed, kSize,
+  GATEWAY_TRY(checks.require(input.size() >= kDataOffset && input.size() <= kMaxHclSize, ErrorCode::kMalformed,
+                             "snp.hcl.size",
                              std::to_string(kDataOffset) + " to " + std::to_string(kMaxHclSize) + " bytes",
                              std::to_string(input.size()) + " bytes", kSender));
-  ByteReader reader(input, kSize);
+  ByteReader reader(input, "snp.hcl.size");
   const auto header = read_header(reader);
   const bool plain = header && header->magic == kMagic && header->status == 0;
   GATEWAY_TRY(checks.require(plain, ErrorCode::kMalformed, "snp.hcl.header", "\"HCLA\", status 0, reserved zeros",
@@ -101,7 +101,7 @@ Result<HclEvidence> parse_hcl(ByteView input, CheckList& checks) {
   const bool sizes = request.data_size <= reader.rest().size() &&
                      request.size == std::uint64_t{request.data_size} + kRequestSize &&
                      header->report_size == std::uint64_t{request.data_size} + kDataOffset;
-  GATEWAY_TRY(checks.require(sizes, ErrorCode::kMalformed, kSize, "lengths that agree with each other",
+  GATEWAY_TRY(checks.require(sizes, ErrorCode::kMalformed, "snp.hcl.size", "lengths that agree with each other",
                              std::to_string(header->report_size) + ", " + std::to_string(request.size) + " and " +
                                  std::to_string(request.data_size),
                              kSender));

@@ -5,8 +5,6 @@
 namespace gateway::attestation::snp {
 namespace {
 
-constexpr ErrorId kSize = "snp.report.size";
-constexpr ErrorId kReserved = "snp.report.reserved_not_zero";
 constexpr const char* kSender = "ask the sender for the report's raw bytes; it was damaged or is no SEV-SNP report";
 constexpr const char* kNewer = "a newer verifier may know it; this one refuses what it does not know";
 
@@ -70,7 +68,7 @@ Result<SnpVersion> read_version(ByteReader& reader) {
   GATEWAY_ASSIGN(version.build, reader.u8());
   GATEWAY_ASSIGN(version.minor, reader.u8());
   GATEWAY_ASSIGN(version.major, reader.u8());
-  GATEWAY_TRY(reader.zeros(1, kReserved));
+  GATEWAY_TRY(reader.zeros(1, "snp.report.reserved_not_zero"));
   return version;
 }
 
@@ -85,7 +83,7 @@ Status read_guest(ByteReader& reader, SnpClaims& fields, Raw& raw) {
   GATEWAY_ASSIGN(fields.current_tcb.raw, reader.u64le());
   GATEWAY_ASSIGN(raw.platform_info, reader.u64le());
   GATEWAY_ASSIGN(raw.flags, reader.u32le());
-  GATEWAY_TRY(reader.zeros(4, kReserved));
+  GATEWAY_TRY(reader.zeros(4, "snp.report.reserved_not_zero"));
   GATEWAY_ASSIGN(fields.report_data, reader.array<64>());
   GATEWAY_ASSIGN(fields.measurement, reader.array<48>());
   GATEWAY_ASSIGN(fields.host_data, reader.array<32>());
@@ -108,11 +106,11 @@ Status read_platform(ByteReader& reader, SnpClaims& fields, Raw& raw) {
     GATEWAY_ASSIGN(fields.launch_mitigations, reader.u64le());
     GATEWAY_ASSIGN(fields.current_mitigations, reader.u64le());
   } else {
-    GATEWAY_TRY(reader.zeros(16, kReserved));
+    GATEWAY_TRY(reader.zeros(16, "snp.report.reserved_not_zero"));
   }
-  GATEWAY_TRY(reader.zeros(152, kReserved));
+  GATEWAY_TRY(reader.zeros(152, "snp.report.reserved_not_zero"));
   GATEWAY_ASSIGN(raw.signature, reader.take(kReportSize - kSignedSize));
-  return reader.finish(kSize);
+  return reader.finish("snp.report.size");
 }
 
 Status check_version(std::uint32_t version, CheckList& checks) {
@@ -124,7 +122,7 @@ Status check_reserved(const SnpClaims& fields, const Raw& raw, const Status& rea
   // Version 2 has no CPUID fields; later ones use three bytes of the 24.
   const std::size_t used = fields.version >= 3 ? 3 : 0;
   const bool zero = read && all_zero(ByteView(raw.cpuid).subspan(used)) && (raw.flags & ~kFlagsKnown) == 0;
-  return checks.require(zero, ErrorCode::kMalformed, kReserved, "reserved fields of zero",
+  return checks.require(zero, ErrorCode::kMalformed, "snp.report.reserved_not_zero", "reserved fields of zero",
                         zero ? "zero" : "a reserved field that is not zero", kSender);
 }
 
@@ -202,12 +200,12 @@ Status read_signer(UnverifiedReport& report, const Raw& raw, CheckList& checks) 
 Result<UnverifiedReport> parse_report(ByteView input, CheckList* given) {
   CheckList own;
   CheckList& checks = given != nullptr ? *given : own;
-  GATEWAY_TRY(checks.require(input.size() == kReportSize, ErrorCode::kMalformed, kSize,
+  GATEWAY_TRY(checks.require(input.size() == kReportSize, ErrorCode::kMalformed, "snp.report.size",
                              std::to_string(kReportSize) + " bytes", std::to_string(input.size()) + " bytes", kSender));
   UnverifiedReport report;
   report.signed_bytes = input.first(kSignedSize);
   Raw raw;
-  ByteReader reader(input, kSize);
+  ByteReader reader(input, "snp.report.size");
   Status read = read_guest(reader, report.fields, raw);
   // The version decides which fields are reserved, so that it is judged before them.
   GATEWAY_TRY(check_version(report.fields.version, checks));
@@ -226,7 +224,7 @@ Status check_layout(const SnpClaims& fields, SnpProduct product, CheckList& chec
   for (const SnpTcb* tcb : {&fields.current_tcb, &fields.reported_tcb, &fields.committed_tcb, &fields.launch_tcb}) {
     zero = zero && (tcb->raw & reserved) == 0;
   }
-  return checks.require(zero, ErrorCode::kMalformed, kReserved,
+  return checks.require(zero, ErrorCode::kMalformed, "snp.report.reserved_not_zero",
                         "zeros where " + std::string(to_string(product)) + " reserves bytes of TCBs and chip id",
                         zero ? "zeros" : "other bytes", kSender);
 }
