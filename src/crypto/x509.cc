@@ -12,60 +12,6 @@ namespace {
 using codec::DerElement;
 using codec::DerReader;
 
-std::string attribute_name(ByteView id) {
-  static constexpr std::array<std::pair<std::uint8_t, std::string_view>, 7> kX520{
-      {{3, "CN"}, {5, "serialNumber"}, {6, "C"}, {7, "L"}, {8, "ST"}, {10, "O"}, {11, "OU"}}};
-  if (id.size() == 3 && id[0] == 0x55 && id[1] == 0x04) {
-    for (const auto& [last, name] : kX520) {
-      if (id[2] == last) return std::string(name);
-    }
-  }
-  return codec::oid_text(id);
-}
-
-// What people see: printable ASCII, RFC 2253's special characters escaped, '?' for every other byte.
-std::string printable(ByteView value) {
-  std::string text;
-  for (std::uint8_t byte : value) {
-    const char c = static_cast<char>(byte);
-    if (byte < 0x20 || byte > 0x7e) {
-      text.push_back('?');
-      continue;
-    }
-    if (std::string_view(",+\"\\<>;=").find(c) != std::string_view::npos) text.push_back('\\');
-    text.push_back(c);
-  }
-  return text;
-}
-
-// Calls visit(type, value) for each attribute of a Name that parse_certificate has checked.
-template <class Visit>
-void each_attribute(ByteView name, Visit visit) {
-  auto rdns = DerReader(name).enter(codec::der_tag::kSequence);
-  while (rdns && !rdns->empty()) {
-    auto rdn = rdns->enter(codec::der_tag::kSet);
-    while (rdn && !rdn->empty()) {
-      auto attribute = rdn->enter(codec::der_tag::kSequence);
-      const auto type = attribute->oid();
-      const auto value = attribute->any();
-      visit(*type, *value);
-    }
-  }
-}
-
-std::string name_text(ByteView name) {
-  std::vector<std::string> parts;
-  each_attribute(name, [&](ByteView type, const DerElement& value) {
-    parts.push_back(attribute_name(type) + "=" + printable(value.content));
-  });
-  std::string text;
-  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-    if (!text.empty()) text.push_back(',');
-    text.append(*part);
-  }
-  return text;
-}
-
 // The common name if there is exactly one and it is printable ASCII: nobody may choose between two readings.
 std::optional<std::string> common_name(ByteView name) {
   std::optional<std::string> found;
@@ -119,11 +65,13 @@ Result<std::vector<Certificate>> Certificate::from_pem(std::string_view pem, std
 
 const Bytes& Certificate::der() const { return impl_->der; }
 const PublicKey& Certificate::public_key() const { return *impl_->key; }
+ByteView Certificate::serial() const { return impl_->serial; }
 TimeWindow Certificate::validity() const { return impl_->validity; }
 std::string Certificate::subject() const { return name_text(impl_->subject); }
 std::string Certificate::issuer() const { return name_text(impl_->issuer); }
 std::optional<std::string> Certificate::subject_common_name() const { return common_name(impl_->subject); }
 std::optional<std::string> Certificate::issuer_common_name() const { return common_name(impl_->issuer); }
+ByteView Certificate::subject_name() const { return impl_->subject; }
 bool Certificate::same_subject(const Certificate& other) const { return equal(impl_->subject, other.impl_->subject); }
 bool Certificate::issued_by_name(const Certificate& issuer) const {
   return equal(impl_->issuer, issuer.impl_->subject);
@@ -138,7 +86,7 @@ std::optional<Bytes> Certificate::extension(std::string_view oid) const {
   const auto wanted = codec::der_oid(oid);
   if (!wanted) return std::nullopt;
   const auto content = DerReader(*wanted).oid();
-  for (const Impl::Extension& extension : impl_->extensions) {
+  for (const Extension& extension : impl_->extensions) {
     if (content && equal(extension.oid, *content)) return to_bytes(extension.value);
   }
   return std::nullopt;
@@ -146,25 +94,11 @@ std::optional<Bytes> Certificate::extension(std::string_view oid) const {
 
 // Over the bytes of tbsCertificate as received.
 Status Certificate::verify_signed_by(const PublicKey& issuer_key) const {
-  const bool issuer_rsa = issuer_key.type() == KeyType::kRsa;
-  Status verified;
-  switch (impl_->signature_kind) {
-    case CertificateSignature::kEcdsa:
-      if (!issuer_rsa) {
-        verified = issuer_key.verify(impl_->signature_hash, SignatureFormat::kDer, impl_->tbs, impl_->signature);
-        if (verified) return {};
-      }
-      break;
-    case CertificateSignature::kRsaPss:
-      if (issuer_rsa) {
-        verified = issuer_key.verify_rsa_pss(impl_->signature_hash, impl_->tbs, impl_->signature);
-        if (verified) return {};
-      }
-      break;
-    case CertificateSignature::kRsaPkcs1:
-      return fail(ErrorCode::kUnsupported, "x509.algorithm",
-                  "expected a signature by ECDSA or RSA-PSS, found RSA PKCS #1 v1.5, which is read but never trusted");
+  if (impl_->signed_with.kind == SignatureKind::kRsaPkcs1) {
+    return fail(ErrorCode::kUnsupported, "x509.algorithm",
+                "expected a signature by ECDSA or RSA-PSS, found RSA PKCS #1 v1.5, which is read but never trusted");
   }
+  if (signature_holds(impl_->signed_with, issuer_key, impl_->tbs, impl_->signature)) return {};
   return fail(ErrorCode::kNotAuthentic, "x509.signature", "the certificate was not signed by its issuer's key");
 }
 

@@ -31,11 +31,13 @@ class Certificate {
 
   const Bytes& der() const;
   const PublicKey& public_key() const;
+  ByteView serial() const;  // big-endian, as in the DER: a zero byte before a set top bit; borrowed
   TimeWindow validity() const;
   std::string subject() const;  // RFC 2253-like, printable characters only
   std::string issuer() const;
   std::optional<std::string> subject_common_name() const;
   std::optional<std::string> issuer_common_name() const;
+  ByteView subject_name() const;                      // the DER Name, tag and length included; borrowed
   bool same_subject(const Certificate& other) const;  // raw DER names compared
   bool issued_by_name(const Certificate& issuer) const;
   bool is_ca() const;  // basicConstraints cA

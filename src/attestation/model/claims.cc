@@ -31,6 +31,28 @@ std::optional<Platform> platform_from(std::string_view text) {
   return std::nullopt;
 }
 
+std::string_view to_string(SnpProduct product) {
+  switch (product) {
+    case SnpProduct::kMilan: return "Milan";
+    case SnpProduct::kGenoa: return "Genoa";
+    case SnpProduct::kTurin: return "Turin";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(SnpSigningKey key) { return key == SnpSigningKey::kVcek ? "vcek" : "vlek"; }
+
+std::optional<ByteView> Claims::report_data() const {
+  switch (platform_) {
+    case Platform::kNitro:
+    case Platform::kLocal: return nitro().user_data ? std::optional<ByteView>(*nitro().user_data) : std::nullopt;
+    case Platform::kSnp: return snp().report_data;
+    case Platform::kTdx: return tdx().report_data;
+    case Platform::kSgx: return sgx().report.report_data;
+  }
+  return std::nullopt;
+}
+
 std::string_view to_string(AppraisalStatus status) {
   switch (status) {
     case AppraisalStatus::kNone: return "none";

@@ -9,9 +9,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "attestation/model/check.h"
+#include "attestation/model/dcap_claims.h"
+#include "attestation/model/snp_claims.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 
@@ -33,14 +36,26 @@ struct NitroClaims {
   ByteArray<32> root_sha256{};        // DER SHA-256 of the root that the chain ends in
 };
 
-// The further TEEs add their own struct here, one optional each; exactly one is set.
+// Whether certificates were held against revocation lists. Nitro has none: its leaves live for hours.
+enum class Revocation : std::uint8_t { kNotApplicable, kUnknown, kChecked };
+
+// The TEE's own fields stand behind nitro(), snp(), tdx() and sgx(): ask for those of platform() alone.
 class Claims {
  public:
   Platform platform() const { return platform_; }
   bool debug() const { return debug_; }
   const TimeWindow& validity() const { return validity_; }  // intersection of all windows used
-  const NitroClaims& nitro() const { return nitro_; }
   const std::vector<Check>& checks() const { return checks_; }
+  const NitroClaims& nitro() const { return std::get<NitroClaims>(fields_); }  // nitro and local
+  const SnpClaims& snp() const { return std::get<SnpClaims>(fields_); }
+  const TdxClaims& tdx() const { return std::get<TdxClaims>(fields_); }
+  const SgxClaims& sgx() const { return std::get<SgxClaims>(fields_); }
+  Revocation revocation() const { return revocation_; }
+  const std::optional<TcbStatement>& tcb() const { return tcb_; }  // tdx and sgx
+
+  // What every platform has, under one name. Nitro's report data is the document's user_data.
+  std::optional<ByteView> report_data() const;
+  bool of_nitro_format() const { return platform_ == Platform::kNitro || platform_ == Platform::kLocal; }
 
  private:
   friend class ClaimsBuilder;  // attestation/model/claims_builder.h: included by authenticators alone
@@ -48,7 +63,9 @@ class Claims {
   Platform platform_{};
   bool debug_ = false;
   TimeWindow validity_;
-  NitroClaims nitro_;
+  std::variant<NitroClaims, SnpClaims, TdxClaims, SgxClaims> fields_;
+  Revocation revocation_ = Revocation::kNotApplicable;
+  std::optional<TcbStatement> tcb_;
   std::vector<Check> checks_;
 };
 

@@ -19,8 +19,17 @@ class ClaimsBuilder {
     claims_.validity_ = window;
     return *this;
   }
-  ClaimsBuilder& nitro(NitroClaims nitro) {
-    claims_.nitro_ = std::move(nitro);
+  template <class Fields>  // NitroClaims, SnpClaims, TdxClaims or SgxClaims
+  ClaimsBuilder& fields(Fields fields) {
+    claims_.fields_ = std::move(fields);
+    return *this;
+  }
+  ClaimsBuilder& revocation(Revocation revocation) {
+    claims_.revocation_ = revocation;
+    return *this;
+  }
+  ClaimsBuilder& tcb(TcbStatement tcb) {
+    claims_.tcb_ = std::move(tcb);
     return *this;
   }
   ClaimsBuilder& checks(std::vector<Check> checks) {

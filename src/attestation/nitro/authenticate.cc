@@ -90,7 +90,7 @@ Result<Claims> dangerous_authenticate_with_vendor_root(const UnverifiedDocument&
   ClaimsBuilder builder(chain->platform);
   builder.debug(all_zero(document.pcrs[0]) && all_zero(document.pcrs[1]) && all_zero(document.pcrs[2]))
       .validity(chain->validity)
-      .nitro(claims_of(document, *chain))
+      .fields(claims_of(document, *chain))
       .checks(checks.lines());
   return std::move(builder).build();
 }

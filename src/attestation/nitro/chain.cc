@@ -180,25 +180,6 @@ crypto::Sha256 ChainCache::key_of(const UnverifiedDocument& document) {
   return key;
 }
 
-std::optional<VerifiedChain> ChainCache::find(const crypto::Sha256& key) {
-  const std::lock_guard lock(mutex_);
-  const auto found = by_key_.find(key);
-  if (found == by_key_.end()) return std::nullopt;
-  entries_.splice(entries_.begin(), entries_, found->second);
-  return found->second->chain;
-}
-
-void ChainCache::insert(const crypto::Sha256& key, VerifiedChain chain) {
-  const std::lock_guard lock(mutex_);
-  if (capacity_ == 0 || by_key_.contains(key)) return;
-  if (entries_.size() == capacity_) {
-    by_key_.erase(entries_.back().key);
-    entries_.pop_back();
-  }
-  entries_.push_front({key, std::move(chain)});
-  by_key_.emplace(key, entries_.begin());
-}
-
 std::shared_ptr<ChainCache> make_chain_cache(std::size_t capacity) { return std::make_shared<ChainCache>(capacity); }
 
 }  // namespace gateway::attestation::nitro

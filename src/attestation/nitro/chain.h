@@ -3,12 +3,10 @@
 // Input:  certificates of a peer, anchors of the caller. Internal to nitro/.
 #pragma once
 
-#include <list>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
+#include "attestation/model/digest_cache.h"
 #include "attestation/nitro/authenticate.h"
 
 namespace gateway::attestation::nitro {
@@ -38,32 +36,11 @@ Result<Claims> dangerous_authenticate_with_vendor_root(const UnverifiedDocument&
 // "eu-central-1" out of "i-0….eu-central-1.aws.nitro-enclaves"; nullopt when the name is not of that form.
 std::optional<std::string> region_of(std::string_view common_name);
 
-// Least recently used goes first. The key covers every byte of the leaf and of the bundle, root included; a hit skips
-// certificates and their signatures, never the anchor, the times or the document's signature.
-class ChainCache {
+// The key covers every byte of the leaf and of the bundle, root included.
+class ChainCache : public DigestCache<VerifiedChain> {
  public:
-  explicit ChainCache(std::size_t capacity) : capacity_(capacity) {}
+  using DigestCache::DigestCache;
   static crypto::Sha256 key_of(const UnverifiedDocument& document);
-  std::optional<VerifiedChain> find(const crypto::Sha256& key);
-  void insert(const crypto::Sha256& key, VerifiedChain chain);
-
- private:
-  struct KeyHash {
-    // The key is a SHA-256: its first bytes are as good as any other hash of it.
-    std::size_t operator()(const crypto::Sha256& key) const {
-      std::size_t hash = 0;
-      for (std::size_t i = 0; i < sizeof hash; ++i) hash = (hash << 8U) | key.at(i);
-      return hash;
-    }
-  };
-  struct Entry {
-    crypto::Sha256 key{};
-    VerifiedChain chain;
-  };
-  const std::size_t capacity_;
-  std::mutex mutex_;
-  std::list<Entry> entries_;  // most recently used first
-  std::unordered_map<crypto::Sha256, std::list<Entry>::iterator, KeyHash> by_key_;
 };
 
 }  // namespace gateway::attestation::nitro
