@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "base/bytes.h"
 
@@ -49,6 +50,7 @@ struct SnpPlatformInfo {  // PLATFORM_INFO
   bool rapl_dis = false;
   bool ciphertext_hiding_dram_en = false;
   bool alias_check_complete = false;
+  bool iommu_write_safe = false;
   bool tio_en = false;
   std::uint64_t raw = 0;
 };
@@ -81,6 +83,9 @@ struct SnpClaims {
   SnpVersion current_version, committed_version;
   std::optional<std::uint8_t> cpuid_family, cpuid_model, cpuid_stepping;  // version 3 and later
   std::optional<std::uint64_t> launch_mitigations, current_mitigations;   // version 5 and later
+  std::optional<std::string> csp_id;  // VLEK: the cloud provider to whom AMD lent the key, from its certificate
+  // Azure's paravisor (HCL): the JSON whose hash report_data is: the vTPM's keys, the VM's configuration, user-data.
+  std::optional<Bytes> runtime_data;
 };
 
 }  // namespace gateway::attestation
