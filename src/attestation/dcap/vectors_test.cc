@@ -317,7 +317,10 @@ TEST_F(DcapVectors, RefuseIntelsSamplesUnderTheProductionRoot) {
     const std::string folder = folder_ + "/" + sample;
     const Bytes bytes = read_all(folder + "/quote.dat");
     const auto parsed = parse_quote(bytes);
-    ASSERT_TRUE(parsed) << parsed.error().message();
+    if (!parsed) {
+      EXPECT_EQ(parsed.error().id(), "dcap.certification_data_type");  // SGX: a PPID, no chain
+      continue;
+    }
     const auto claims = authenticate(*parsed, all_, from_rfc3339("2024-01-01T00:00:00Z").value());
     ASSERT_FALSE(claims);
     EXPECT_EQ(claims.error().id(), "dcap.chain.anchor");
@@ -331,8 +334,12 @@ TEST_F(DcapVectors, ArePaddedWithZerosAtMost) {
     SCOPED_TRACE(path);
     Bytes bytes = read_all(folder_ + "/" + path);
     EXPECT_TRUE(parse_quote(bytes)) << parse_quote(bytes).error().message();
+    bytes.push_back(0);
+    EXPECT_TRUE(parse_quote(bytes));
     bytes.back() = 1;
-    EXPECT_FALSE(parse_quote(bytes));
+    const auto parsed = parse_quote(bytes);
+    ASSERT_FALSE(parsed);
+    EXPECT_EQ(parsed.error().id(), "dcap.quote.trailing");
   }
 }
 
@@ -384,8 +391,7 @@ TEST_F(DcapVectors, VerifyTheSignaturesOfProductionCollateralAlone) {
           EXPECT_EQ(info.error().id(), "dcap.tcb_info.version");
           continue;
         }
-        ASSERT_TRUE(info) << info.error().message();
-        EXPECT_EQ(verified(info->signed_body), production);
+        EXPECT_EQ(info && verified(info->signed_body), production) << (info ? "" : info.error().message());
       } else if (row.path.find("/qeid_") != std::string::npos) {
         const auto identity = parse_qe_identity(file);
         ASSERT_TRUE(identity) << identity.error().message();
