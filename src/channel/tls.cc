@@ -3,22 +3,13 @@
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "channel/socket_bio.h"
+#include "channel/tls_impl.h"
 
 namespace gateway::channel {
 namespace {
-
-template <auto Free>
-struct Freer {
-  template <class T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using UniqueContext = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
-using UniqueSsl = std::unique_ptr<SSL, Freer<SSL_free>>;
 
 // AES-128 first: a little cheaper than AES-256, and the hash of the key schedule is shorter.
 constexpr const char* kCipherSuites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
@@ -59,16 +50,20 @@ Result<UniqueContext> make_context(const SSL_METHOD* method) {
   return context;
 }
 
+// The server must show a certificate for this name, or for this address.
+bool expect_name(SSL* ssl, const std::string& name, bool address) {
+  if (name.empty()) return false;
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  if (address) return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) == 1;
+  return SSL_set1_host(ssl, name.c_str()) == 1;
+}
+
 bool is_address_literal(const std::string& name) {
   in6_addr ignored{};
   return ::inet_pton(AF_INET, name.c_str(), &ignored) == 1 || ::inet_pton(AF_INET6, name.c_str(), &ignored) == 1;
 }
 
 }  // namespace
-
-struct TlsContext::Impl {
-  UniqueContext context;
-};
 
 struct TlsStream::Impl {
   net::Descriptor socket;
@@ -94,12 +89,12 @@ Result<TlsContext> TlsContext::server(const crypto::Certificate& certificate, co
   if (SSL_CTX_set_num_tickets(ctx, 1) != 1 || SSL_CTX_set_max_early_data(ctx, 0) != 1) {
     return setup_failed("session tickets cannot be set up");
   }
-  return TlsContext(std::make_shared<const Impl>(Impl{std::move(context)}));
+  return TlsContext(std::make_shared<const Impl>(Impl{.context = std::move(context)}));
 }
 
 Result<TlsContext> TlsContext::client() {
   GATEWAY_ASSIGN(UniqueContext context, make_context(TLS_client_method()));
-  return TlsContext(std::make_shared<const Impl>(Impl{std::move(context)}));
+  return TlsContext(std::make_shared<const Impl>(Impl{.context = std::move(context)}));
 }
 
 TlsStream::TlsStream(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -138,6 +133,10 @@ Result<Progress> explain(const SSL* ssl, int returned, Operation operation) {
     return broken_off(operation);
   }
   std::string reason = take_reason();
+  const long verdict = SSL_get_verify_result(ssl);
+  if (SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && verdict != X509_V_OK) {
+    reason.append(": ").append(X509_verify_cert_error_string(verdict));
+  }
   if (operation == Operation::kHandshake) {
     return fail(ErrorCode::kNotAuthentic, "tls.handshake", "the TLS handshake failed: " + reason);
   }
@@ -171,8 +170,12 @@ Result<TlsStream> TlsStream::accept(const TlsContext& context, net::Descriptor s
 Result<TlsStream> TlsStream::connect(const TlsContext& context, net::Descriptor socket, std::string_view server_name) {
   GATEWAY_ASSIGN(std::unique_ptr<Impl> impl, make(context, std::move(socket)));
   const std::string name(server_name);
-  if (!name.empty() && !is_address_literal(name) && SSL_set_tlsext_host_name(impl->ssl.get(), name.c_str()) != 1) {
+  const bool address = is_address_literal(name);
+  if (!name.empty() && !address && SSL_set_tlsext_host_name(impl->ssl.get(), name.c_str()) != 1) {
     return setup_failed("the server's name cannot be used");
+  }
+  if (context.impl().names_are_proven && !expect_name(impl->ssl.get(), name, address)) {
+    return setup_failed("the server's name cannot be checked");
   }
   SSL_set_connect_state(impl->ssl.get());
   return TlsStream(std::move(impl));

@@ -2,7 +2,8 @@
 //
 // TLS 1.3 only; no ticket is ever accepted, no PSK, no early data, no renegotiation, no compression: nothing resumes
 // past a policy (docs/trust.md §1). kTLS stays off: keys never leave this process. The client side checks no web PKI:
-// identity comes from evidence, through attestation/binding.h.
+// identity comes from evidence, through attestation/binding.h. The one exception is web_client(), for services of the
+// web that have no evidence and whose answers are judged by their own signatures.
 //
 // Input:  untrusted, from peers.
 // Bounds: OpenSSL's own for handshakes; records of at most 16 KiB.
@@ -37,6 +38,9 @@ class TlsContext {
   static Result<TlsContext> server(const crypto::Certificate& certificate, const crypto::PrivateKey& key);
   // A client that accepts any certificate, because evidence decides.
   static Result<TlsContext> client();
+  // A client of the web: TLS 1.2 or 1.3, a chain to one of the system's roots or of these, and the name that connect()
+  // was given. For fetching what is public and signed; never for a session that carries a secret.
+  static Result<TlsContext> web_client(std::span<const crypto::Certificate> further_roots = {});
   struct Impl;
   const Impl& impl() const { return *impl_; }
 
@@ -50,7 +54,7 @@ class TlsContext {
 class TlsStream {
  public:
   static Result<TlsStream> accept(const TlsContext& context, net::Descriptor socket);
-  // `server_name` goes into SNI unless it is empty or an address literal.
+  // `server_name` goes into SNI unless it is empty or an address literal. A web client's server must prove it.
   static Result<TlsStream> connect(const TlsContext& context, net::Descriptor socket, std::string_view server_name);
   TlsStream(TlsStream&&) noexcept;
   TlsStream& operator=(TlsStream&&) noexcept;

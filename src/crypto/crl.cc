@@ -202,6 +202,7 @@ Result<std::vector<Crl>> Crl::from_pem(std::string_view pem, std::size_t max_cou
 const Bytes& Crl::der() const { return impl_->der; }
 TimeWindow Crl::validity() const { return impl_->validity; }
 std::string Crl::issuer() const { return name_text(impl_->issuer); }
+std::optional<std::string> Crl::issuer_common_name() const { return common_name(impl_->issuer); }
 std::size_t Crl::size() const { return impl_->serials.size(); }
 
 std::optional<Bytes> Crl::number() const {

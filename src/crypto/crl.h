@@ -26,10 +26,11 @@ class Crl {
   static Result<std::vector<Crl>> from_pem(std::string_view pem, std::size_t max_count = 16);
 
   const Bytes& der() const;
-  TimeWindow validity() const;          // thisUpdate to nextUpdate; a list without nextUpdate is malformed here
-  std::string issuer() const;           // RFC 2253-like, printable characters only
-  std::optional<Bytes> number() const;  // cRLNumber, big-endian
-  std::size_t size() const;             // revoked certificates
+  TimeWindow validity() const;  // thisUpdate to nextUpdate; a list without nextUpdate is malformed here
+  std::string issuer() const;   // RFC 2253-like, printable characters only
+  std::optional<std::string> issuer_common_name() const;
+  std::optional<Bytes> number() const;                   // cRLNumber, big-endian
+  std::size_t size() const;                              // revoked certificates
   bool issued_by_name(const Certificate& issuer) const;  // raw DER names compared
   // The name, cRLSign where the issuer has a keyUsage, and the signature. Says nothing about time.
   Status verify_signed_by(const Certificate& issuer) const;

@@ -78,6 +78,7 @@ TEST(Crl, ReadsWhatIsInIt) {
   EXPECT_EQ(list->validity().not_before, year_2026().not_before);
   EXPECT_EQ(list->validity().not_after, year_2026().not_after);
   EXPECT_EQ(list->issuer(), "CN=root");
+  EXPECT_EQ(list->issuer_common_name(), "root");
   EXPECT_EQ(list->number(), Bytes({1}));
   EXPECT_EQ(list->size(), 1U);
   EXPECT_TRUE(list->issued_by_name(issuer()));

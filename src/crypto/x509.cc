@@ -1,33 +1,10 @@
 #include "crypto/x509.h"
 
-#include <algorithm>
-
 #include "codec/der.h"
 #include "codec/pem.h"
 #include "crypto/x509_impl.h"
 
 namespace gateway::crypto {
-namespace {
-
-using codec::DerElement;
-using codec::DerReader;
-
-// The common name if there is exactly one and it is printable ASCII: nobody may choose between two readings.
-std::optional<std::string> common_name(ByteView name) {
-  std::optional<std::string> found;
-  bool clear = true;
-  each_attribute(name, [&](ByteView type, const DerElement& value) {
-    if (!equal(type, oid::kCommonName)) return;
-    const bool text_type = value.tag == codec::der_tag::kUtf8String || value.tag == codec::der_tag::kPrintableString ||
-                           value.tag == codec::der_tag::kIa5String;
-    const auto plain = [](std::uint8_t byte) { return byte >= 0x20 && byte <= 0x7e; };
-    clear = clear && !found && text_type && std::ranges::all_of(value.content, plain);
-    found = as_text(value.content);
-  });
-  return clear ? found : std::nullopt;
-}
-
-}  // namespace
 
 Result<Certificate> Certificate::from_der(ByteView der, std::size_t max_size) {
   if (der.size() > max_size) {
@@ -85,7 +62,7 @@ std::string Certificate::to_pem() const { return codec::write_pem("CERTIFICATE",
 std::optional<Bytes> Certificate::extension(std::string_view oid) const {
   const auto wanted = codec::der_oid(oid);
   if (!wanted) return std::nullopt;
-  const auto content = DerReader(*wanted).oid();
+  const auto content = codec::DerReader(*wanted).oid();
   for (const Extension& extension : impl_->extensions) {
     if (content && equal(extension.oid, *content)) return to_bytes(extension.value);
   }

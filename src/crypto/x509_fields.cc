@@ -224,4 +224,18 @@ std::string name_text(ByteView name) {
   return text;
 }
 
+std::optional<std::string> common_name(ByteView name) {
+  std::optional<std::string> found;
+  bool clear = true;
+  each_attribute(name, [&](ByteView type, const DerElement& value) {
+    if (!equal(type, oid::kCommonName)) return;
+    const bool text_type = value.tag == codec::der_tag::kUtf8String || value.tag == codec::der_tag::kPrintableString ||
+                           value.tag == codec::der_tag::kIa5String;
+    const auto plain = [](std::uint8_t byte) { return byte >= 0x20 && byte <= 0x7e; };
+    clear = clear && !found && text_type && std::ranges::all_of(value.content, plain);
+    found = as_text(value.content);
+  });
+  return clear ? found : std::nullopt;
+}
+
 }  // namespace gateway::crypto

@@ -64,5 +64,7 @@ void each_attribute(ByteView name, Visit visit) {
 
 // RFC 2253-like: what people see, in printable ASCII.
 std::string name_text(ByteView name);
+// The common name if there is exactly one and it is printable ASCII: nobody may choose between two readings.
+std::optional<std::string> common_name(ByteView name);
 
 }  // namespace gateway::crypto
