@@ -98,9 +98,21 @@ void add_inspect(CLI::App& gateway, int& status) {
   auto* const snp = app->add_flag("--snp", o->image.snp, "also compute the SEV-SNP launch digest");
   app->add_option("--ovmf", o->image.ovmf, "the firmware that SNP starts with")->type_name("FILE")->needs(snp);
   app->add_option("--vcpus", o->image.vcpus, "virtual processors")->type_name("N")->needs(snp);
-  app->add_option("--vcpu-type", o->image.vcpu_type, "their model")->type_name("T")->needs(snp);
+  app->add_option("--vcpu-type", o->image.vcpu_type, "their model, as QEMU's -cpu has it: EPYC-Milan, EPYC-Genoa, …")
+      ->type_name("T")
+      ->needs(snp);
+  app->add_option("--vmm-type", o->image.vmm_type, "who starts the guest: qemu, ec2 or gce")
+      ->type_name("V")
+      ->capture_default_str()
+      ->needs(snp);
+  app->add_option("--guest-features", o->image.guest_features, "SEV_FEATURES of the guest (0x21 with DebugSwap)")
+      ->type_name("BITS")
+      ->capture_default_str()
+      ->needs(snp);
   add_json(app, o->json);
-  app->footer("Examples:\n  gateway inspect assistant.eif\n  gateway inspect assistant --json");
+  app->footer(
+      "Examples:\n  gateway inspect assistant.eif\n  gateway inspect assistant --json\n"
+      "  gateway inspect assistant.eif --snp --ovmf OVMF.amdsev.fd --vcpus 4 --vcpu-type EPYC-Genoa");
 }
 
 // --- enclaves
