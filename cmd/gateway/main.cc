@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "build.h"
+#include "bundle.h"
 #include "config.h"
 #include "connect.h"
 #include "demo.h"
@@ -197,6 +198,23 @@ void add_verify(CLI::App& gateway, int& status) {
       "  gateway verify document.cbor --policy policy.toml --at 2026-01-31T12:00:00Z --json\n"
       "  gateway verify enclave.example:8443 --policy policy.toml\n" +
       std::string(kExitStatus));
+}
+
+void add_bundle(CLI::App& gateway, int& status) {
+  std::shared_ptr<BundleOptions> o;
+  CLI::App* const app =
+      command(gateway, "bundle", "put evidence and its collateral into one file", status, o, run_bundle);
+  app->add_option("EVIDENCE", o->evidence, "a file or '-', in any form that verify reads")->required();
+  app->add_option("--collateral", o->collateral, "certificates, CRLs, TCB data: files or folders")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
+  app->add_option("-o,--output", o->output, "the bundle")->type_name("FILE")->required();
+  add_json(app, o->format);
+  app->footer(
+      "Example:\n"
+      "  gateway bundle report.bin --collateral certs/ -o report.bundle\n"
+      "  gateway verify report.bundle --policy policy.toml\n"
+      "The same parts give the same bytes. A bundle vouches for nothing: verify judges each part.");
 }
 
 void add_connect(CLI::App& gateway, int& status) {
@@ -438,6 +456,7 @@ int main(int argc, char** argv) {
   add_stop(gateway, status);
   add_connect(gateway, status);
   add_verify(gateway, status);
+  add_bundle(gateway, status);
   add_token(gateway, status);
   add_config(gateway, status);
   add_release(gateway, status);
