@@ -10,7 +10,6 @@ namespace {
 constexpr std::uint32_t kReportVersion = 1, kEvidenceVersion = 3;
 constexpr std::uint32_t kRemote = 2;  // OE_REPORT_TYPE_SGX_REMOTE
 constexpr std::size_t kReportHeader = 16;
-constexpr std::size_t kEvidenceHeader = 32;  // version, format, four bytes of padding, size
 constexpr ByteArray<16> kSgxEcdsa = {0xa3, 0xa2, 0x1e, 0x87, 0x1b, 0x4d, 0x40, 0x14,
                                      0xb7, 0x0a, 0xa1, 0x25, 0xd2, 0xfb, 0xcd, 0x8c};
 
