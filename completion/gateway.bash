@@ -23,6 +23,7 @@ _gateway() {
   COMPREPLY=()
   case $previous in
     --platform) COMPREPLY=($(compgen -W 'auto nitro local snp tdx sgx' -- "$current")); return ;;
+    --vmm-type) COMPREPLY=($(compgen -W 'qemu ec2 gce' -- "$current")); return ;;
     --right) COMPREPLY=($(compgen -W 'call logs metrics' -- "$current")); return ;;
     --policy | --root | --collateral | --config | --tokens | --token-file | --key | --list | --release | --release-key | \
       --access-key | --access-key-out | --signature | --newest | --ear-key | --runtime | --cache | --ovmf | -o | --output)

@@ -8,6 +8,8 @@
 #include <fstream>
 
 #include "build.h"
+#include "image/snp_launch.h"
+#include "image/testing_ovmf.h"
 #include "inspect_image.h"
 
 namespace gateway::cli {
@@ -45,11 +47,31 @@ class ImageCommands : public ::testing::Test {
     options.format = format;
     return captured([&] { return run_build(options); });
   }
-  int inspect(Output format = Output::kJson, bool snp = false) {
+  int inspect(Output format = Output::kJson) {
     InspectImageOptions options;
     options.image = folder_ / "out.eif";
     options.format = format;
-    options.snp = snp;
+    return captured([&] { return run_inspect_image(options); });
+  }
+  struct Snp {
+    std::string ovmf = "firmware.fd";
+    unsigned vcpus = 2;
+    std::string vcpu_type = "EPYC-Milan";
+    std::string vmm_type = "qemu";
+    std::uint64_t guest_features = 1;
+    Output format = Output::kJson;
+  };
+  int inspect_snp(const Snp& snp) {
+    write("firmware.fd", as_text(image::testing::ovmf_file({})));
+    InspectImageOptions options;
+    options.image = folder_ / "out.eif";
+    options.format = snp.format;
+    options.snp = true;
+    options.ovmf = snp.ovmf.empty() ? snp.ovmf : (folder_ / snp.ovmf).string();
+    options.vcpus = snp.vcpus;
+    options.vcpu_type = snp.vcpu_type;
+    options.vmm_type = snp.vmm_type;
+    options.guest_features = snp.guest_features;
     return captured([&] { return run_inspect_image(options); });
   }
   int captured(const std::function<int()>& run) {
@@ -113,10 +135,57 @@ TEST_F(ImageCommands, InspectRefusesMetadataThatIsNoJson) {
   EXPECT_THAT(err_, ::testing::HasSubstr("image.eif.metadata"));
 }
 
-TEST_F(ImageCommands, InspectRefusesTheLaunchDigestByName) {
+TEST_F(ImageCommands, InspectPrintsTheLaunchDigest) {
   ASSERT_EQ(build(), kDone);
-  EXPECT_EQ(inspect(Output::kJson, true), kUsage);
-  EXPECT_THAT(err_, ::testing::HasSubstr("image.snp_unsupported"));
+  ASSERT_EQ(inspect_snp({}), kDone) << err_;
+  const json::value snp = json::parse(out_).at("snp");
+  const Bytes firmware = image::testing::ovmf_file({});
+  const ByteArray<1> zero{};
+  const image::KernelHashes boot{.kernel = crypto::sha256(as_bytes("k")),
+                                 .initrd = crypto::sha256(as_bytes("onetwo")),
+                                 .cmdline = crypto::sha256({as_bytes("c"), zero})};
+  const auto expected = image::snp_launch_digest({.firmware = firmware,
+                                                  .boot = boot,
+                                                  .vcpus = 2,
+                                                  .vcpu_signature = image::snp_vcpu_signature("EPYC-Milan").value()});
+  EXPECT_EQ(snp.at("launch_digest").as_string(), to_hex(expected.value()));
+  EXPECT_EQ(snp.at("firmware_digest").as_string(), to_hex(image::snp_firmware_digest(firmware)));
+  EXPECT_EQ(snp.at("kernel_hashes").at("initrd").as_string(), to_hex(boot.initrd));
+  EXPECT_EQ(snp.at("vcpus"), 2);
+  EXPECT_EQ(snp.at("vcpu_type"), "EPYC-Milan");
+  ASSERT_EQ(inspect_snp({.format = Output::kText}), kDone);
+  EXPECT_THAT(out_, ::testing::HasSubstr("SNP       " + to_hex(expected.value())));
+}
+
+TEST_F(ImageCommands, InspectPassesOnWhoStartsTheGuest) {
+  ASSERT_EQ(build(), kDone);
+  std::vector<std::string> seen;
+  for (const char* const vmm : {"qemu", "ec2", "gce"}) {
+    for (const std::uint64_t features : {0x1U, 0x21U}) {
+      ASSERT_EQ(inspect_snp({.vmm_type = vmm, .guest_features = features}), kDone) << err_;
+      seen.emplace_back(json::parse(out_).at("snp").at("launch_digest").as_string());
+    }
+  }
+  std::ranges::sort(seen);
+  EXPECT_EQ(std::ranges::unique(seen).size(), 0U);
+  EXPECT_EQ(inspect_snp({.vcpu_type = "", .vmm_type = "gce"}), kDone) << err_;
+}
+
+TEST_F(ImageCommands, InspectSaysWhatTheLaunchDigestNeeds) {
+  ASSERT_EQ(build(), kDone);
+  EXPECT_EQ(inspect_snp({.ovmf = ""}), kUsage);
+  EXPECT_THAT(err_, ::testing::AllOf(::testing::HasSubstr("cli.inspect.snp_option"), ::testing::HasSubstr("--ovmf")));
+  EXPECT_EQ(inspect_snp({.vcpus = 0}), kUsage);
+  EXPECT_THAT(err_, ::testing::AllOf(::testing::HasSubstr("cli.inspect.snp_option"), ::testing::HasSubstr("--vcpus")));
+  EXPECT_EQ(inspect_snp({.vcpu_type = ""}), kUsage);
+  EXPECT_THAT(err_, ::testing::AllOf(::testing::HasSubstr("--vcpu-type"), ::testing::HasSubstr("EPYC-Turin")));
+  EXPECT_EQ(inspect_snp({.vcpu_type = "i386"}), kUsage);
+  EXPECT_THAT(err_, ::testing::AllOf(::testing::HasSubstr("image.snp.vcpu_type"), ::testing::HasSubstr("EPYC-Turin")));
+  EXPECT_EQ(inspect_snp({.ovmf = "nowhere.fd"}), kUndecided);
+  EXPECT_THAT(err_, ::testing::HasSubstr("image.file.missing"));
+  EXPECT_EQ(inspect_snp({.ovmf = "kernel"}), kRefused);
+  EXPECT_THAT(err_, ::testing::HasSubstr("image.ovmf.page_size"));
+  EXPECT_EQ(out_, "");
 }
 
 TEST_F(ImageCommands, BuildTakesItsTimeFromSourceDateEpoch) {

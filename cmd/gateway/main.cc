@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "build.h"
+#include "bundle.h"
 #include "config.h"
 #include "connect.h"
 #include "demo.h"
@@ -100,9 +101,21 @@ void add_inspect(CLI::App& gateway, int& status) {
   auto* const snp = app->add_flag("--snp", o->image.snp, "also compute the SEV-SNP launch digest");
   app->add_option("--ovmf", o->image.ovmf, "the firmware that SNP starts with")->type_name("FILE")->needs(snp);
   app->add_option("--vcpus", o->image.vcpus, "virtual processors")->type_name("N")->needs(snp);
-  app->add_option("--vcpu-type", o->image.vcpu_type, "their model")->type_name("T")->needs(snp);
+  app->add_option("--vcpu-type", o->image.vcpu_type, "their model, as QEMU's -cpu has it: EPYC-Milan, EPYC-Genoa, …")
+      ->type_name("T")
+      ->needs(snp);
+  app->add_option("--vmm-type", o->image.vmm_type, "who starts the guest: qemu, ec2 or gce")
+      ->type_name("V")
+      ->capture_default_str()
+      ->needs(snp);
+  app->add_option("--guest-features", o->image.guest_features, "SEV_FEATURES of the guest (0x21 with DebugSwap)")
+      ->type_name("BITS")
+      ->capture_default_str()
+      ->needs(snp);
   add_json(app, o->json);
-  app->footer("Examples:\n  gateway inspect assistant.eif\n  gateway inspect assistant --json");
+  app->footer(
+      "Examples:\n  gateway inspect assistant.eif\n  gateway inspect assistant --json\n"
+      "  gateway inspect assistant.eif --snp --ovmf OVMF.amdsev.fd --vcpus 4 --vcpu-type EPYC-Genoa");
 }
 
 // --- enclaves
@@ -187,6 +200,23 @@ void add_verify(CLI::App& gateway, int& status) {
       "  gateway verify document.cbor --policy policy.toml --at 2026-01-31T12:00:00Z --json\n"
       "  gateway verify enclave.example:8443 --policy policy.toml\n" +
       std::string(kExitStatus));
+}
+
+void add_bundle(CLI::App& gateway, int& status) {
+  std::shared_ptr<BundleOptions> o;
+  CLI::App* const app =
+      command(gateway, "bundle", "put evidence and its collateral into one file", status, o, run_bundle);
+  app->add_option("EVIDENCE", o->evidence, "a file or '-', in any form that verify reads")->required();
+  app->add_option("--collateral", o->collateral, "certificates, CRLs, TCB data: files or folders")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
+  app->add_option("-o,--output", o->output, "the bundle")->type_name("FILE")->required();
+  add_json(app, o->format);
+  app->footer(
+      "Example:\n"
+      "  gateway bundle report.bin --collateral certs/ -o report.bundle\n"
+      "  gateway verify report.bundle --policy policy.toml\n"
+      "The same parts give the same bytes. A bundle vouches for nothing: verify judges each part.");
 }
 
 void add_connect(CLI::App& gateway, int& status) {
@@ -488,6 +518,7 @@ int main(int argc, char** argv) {
   add_verify(gateway, status);
   add_policy(gateway, status);
   add_ear(gateway, status);
+  add_bundle(gateway, status);
   add_token(gateway, status);
   add_config(gateway, status);
   add_release(gateway, status);

@@ -1,9 +1,9 @@
 #include "image/measure.h"
 
-#include <algorithm>
 #include <thread>
 
 #include "image/crc32.h"
+#include "image/read_through.h"
 
 namespace gateway::image {
 namespace {
@@ -11,27 +11,8 @@ namespace {
 using crypto::HashAlgorithm;
 using crypto::Hasher;
 
-// Small enough to stay in the second-level cache between the checksum and the hash of the same bytes.
-constexpr std::size_t kChunk = 256UZ * 1024;
 // Below this a second thread costs more than it saves.
 constexpr std::size_t kWorthAThread = 512UZ * 1024;
-// What stays mapped in behind each of the two readers.
-constexpr std::size_t kWindow = 64UZ * 1024 * 1024;
-
-// Goes through a section in chunks that stay in the cache, and lets go of what lies a window behind.
-template <class Use>
-void read_through(const Eif& eif, ByteView bytes, Use use) {
-  std::size_t kept = 0;
-  for (std::size_t at = 0; at < bytes.size();) {
-    const ByteView chunk = bytes.subspan(at, std::min(bytes.size() - at, kChunk));
-    use(chunk);
-    at += chunk.size();
-    if (at - kept < kWindow && at < bytes.size()) continue;
-    if (bytes.size() >= kWindow) eif.release(bytes.subspan(kept, at - kept));
-    kept = at;
-  }
-}
-
 // PCR0 and PCR1 share the prefix kernel ‖ cmdline ‖ ramdisk 1: hashed once, the state cloned.
 void hash_boot_and_image(const Eif& eif, const std::vector<ByteView>& ramdisks, Measurements& out) {
   Hasher image(HashAlgorithm::kSha384);
