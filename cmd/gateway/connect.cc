@@ -1,9 +1,6 @@
 #include "connect.h"
 
 #include <signal.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <boost/json.hpp>
 
@@ -12,39 +9,13 @@
 #include "client/proxy.h"
 #include "daemon_client.h"
 #include "release.h"
+#include "serving.h"
 #include "terminal.h"
 #include "token_files.h"
 #include "verify.h"
 
 namespace gateway::cli {
 namespace {
-
-// Every local client needs two descriptors.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) say("gateway: the limit of open files stays as it is");
-}
-
-// Ends the loop on SIGINT and SIGTERM. The signals must be blocked before any thread starts.
-class StopOnSignal {
- public:
-  explicit StopOnSignal(net::Loop& loop) {
-    sigset_t set;
-    ::sigemptyset(&set);
-    ::sigaddset(&set, SIGINT);
-    ::sigaddset(&set, SIGTERM);
-    ::sigprocmask(SIG_BLOCK, &set, nullptr);
-    descriptor_ = net::Descriptor(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    source_ = loop.watch(descriptor_.get(), [&loop](bool, bool, bool) { loop.stop(); });
-    source_->want(true, false);
-  }
-
- private:
-  net::Descriptor descriptor_;
-  std::unique_ptr<net::Source> source_;
-};
 
 void announce(const ConnectOptions& options, const std::string& endpoint, const client::Proxy& proxy,
               const attestation::Verification& verification) {

@@ -22,6 +22,7 @@
 #include "stop.h"
 #include "terminal.h"
 #include "token.h"
+#include "verifier_serve.h"
 #include "verify.h"
 
 namespace {
@@ -310,6 +311,24 @@ void add_ear(CLI::App& gateway, int& status) {
       "The status is that of the verifier's word: 0 affirming or warning, 1 contraindicated, 3 none.");
 }
 
+void add_verifier(CLI::App& gateway, int& status) {
+  CLI::App* const verifier = gateway.add_subcommand("verifier", "a verifier as a service");
+  verifier->require_subcommand(1);
+  std::shared_ptr<VerifierServeOptions> o;
+  CLI::App* const app = command(*verifier, "serve", "judge evidence for others, over HTTPS; answers are EARs", status,
+                                o, run_verifier_serve);
+  app->add_option("--config", o->config, "policies, collateral, keys and callers (TOML)")
+      ->type_name("FILE")
+      ->required();
+  app->add_option("--listen", o->listen, "instead of the file's address")->type_name("HOST:PORT");
+  add_json(app, o->json);
+  verifier->footer(
+      "Example:\n"
+      "  gateway verifier serve --config verifier.toml\n"
+      "  curl -k https://127.0.0.1:8443/v1/verify --data-binary @document.cbor\n"
+      "Veraison's clients speak to it through /challenge-response/v1/newSession. docs/verifier.md has the rest.");
+}
+
 // --- tokens, configurations, releases
 // -----------------------------------------------------------------------------------
 
@@ -518,6 +537,7 @@ int main(int argc, char** argv) {
   add_verify(gateway, status);
   add_policy(gateway, status);
   add_ear(gateway, status);
+  add_verifier(gateway, status);
   add_bundle(gateway, status);
   add_token(gateway, status);
   add_config(gateway, status);

@@ -122,11 +122,13 @@ json::object claims_set(const Verification& verification, const EarContext& cont
                       {"iat", std::chrono::floor<std::chrono::seconds>(context.issued_at).time_since_epoch().count()},
                       {"ear.verifier-id", json::object{{"developer", context.developer}, {"build", context.build}}},
                       {"submods", json::object{{name, std::move(appraisal)}}}};
-  // eat_nonce is 8 to 88 bytes of text in JSON tokens: base64url of the evidence's nonce where that fits.
-  if (verification.claims && verification.claims->of_nitro_format() && verification.claims->nitro().nonce) {
-    const std::string nonce = to_base64url(*verification.claims->nitro().nonce);
-    if (nonce.size() >= 8 && nonce.size() <= 88) claims["eat_nonce"] = nonce;
+  // eat_nonce is 8 to 88 bytes of text in JSON tokens: base64url of the nonce where that fits.
+  std::optional<Bytes> asked = context.nonce;
+  if (!asked && verification.claims && verification.claims->of_nitro_format()) {
+    asked = verification.claims->nitro().nonce;
   }
+  const std::string nonce = asked ? to_base64url(*asked) : std::string();
+  if (nonce.size() >= 8 && nonce.size() <= 88) claims["eat_nonce"] = nonce;
   return claims;
 }
 

@@ -19,6 +19,7 @@ struct EarContext {
   std::string developer;  // ear.verifier-id
   std::string build;
   std::optional<std::string> policy_id;  // ear.appraisal-policy-id, for example the policy file's digest
+  std::optional<Bytes> nonce{};          // the verifier's own challenge; absent: the evidence's nonce, if it has one
 };
 
 // The claims set before it is signed. Its ear.status equals the worst tier of the trustworthiness vector.

@@ -91,6 +91,7 @@ Verification verify(ByteView evidence, const Policy* policy, const VerifyInputs&
   const AppraisalContext context{.at = inputs.at,
                                  .expected_nonce = inputs.expected_nonce,
                                  .expected_report_data = inputs.expected_report_data,
+                                 .challenge = inputs.challenge,
                                  .config_digest = inputs.config_digest};
   if (policy == nullptr) {
     if (auto status = check_statements(*claims, context, checks); !status) {

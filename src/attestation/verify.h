@@ -25,6 +25,7 @@ struct VerifyInputs {
   const Collateral* collateral = nullptr;  // recognised once by the caller; none: nullptr
   std::optional<ByteView> expected_nonce;
   std::optional<ByteView> expected_report_data;
+  std::optional<ByteView> challenge{};  // a verifier's nonce, wherever the platform carries one (AppraisalContext)
   std::optional<ByteArray<48>> config_digest;
   nitro::ChainCache* chain_cache = nullptr;
 };

@@ -142,6 +142,7 @@ void append_local_head(Bytes& out, const LocalResponse& response, CallerProtocol
     put_announcement(out, {.length = response.body.size()});
   }
   put(out, response.extra_headers);
+  put(out, response.more_headers);
   put_connection(out, caller);
   put(out, kLineEnd);
 }

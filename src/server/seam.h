@@ -23,6 +23,7 @@ struct LocalResponse {
   Bytes body;
   std::string_view extra_headers;  // static text of whole lines, "Retry-After: 1\r\n", or empty
   bool close = false;
+  std::string more_headers{};  // whole lines too, made for this answer
 };
 // {"error":{"id":"…","message":"…"}}; nothing of the inside.
 LocalResponse refuse(int status, ErrorId id, std::string_view message, std::string_view extra_headers = {});

@@ -1,5 +1,7 @@
 #include "attestation/appraisal/appraise.h"
 
+#include <algorithm>
+
 #include "attestation/appraisal/entry_appraisal.h"
 
 namespace gateway::attestation {
@@ -33,6 +35,23 @@ void append_lines(std::vector<Check>& to, const std::vector<Check>& lines) {
   to.insert(to.end(), lines.begin(), lines.end());
 }
 
+Status check_challenge(const Claims& claims, const AppraisalContext& context, std::optional<ByteView> nonce,
+                       CheckList& checks) {
+  if (!context.challenge) return {};
+  constexpr const char* kOther = "this evidence answers somebody else's question; ask for evidence with your nonce";
+  const ByteView challenge = *context.challenge;
+  if (claims.of_nitro_format()) {
+    return checks.require(nonce && equal(*nonce, challenge), ErrorCode::kPolicyRejected, "evidence.nonce",
+                          to_hex(challenge), nonce ? to_hex(*nonce) : std::string("absent"), kOther);
+  }
+  const ByteView data = claims.report_data().value_or(ByteView{});
+  const bool fits = challenge.size() <= data.size();
+  const bool same = fits && equal(data.first(challenge.size()), challenge) &&
+                    std::ranges::all_of(data.subspan(challenge.size()), [](std::uint8_t byte) { return byte == 0; });
+  return checks.require(same, ErrorCode::kPolicyRejected, "evidence.nonce", to_hex(challenge) + " and zeros behind it",
+                        to_hex(data), kOther);
+}
+
 }  // namespace
 
 Status check_statements(const Claims& claims, const AppraisalContext& context, CheckList& checks) {
@@ -49,13 +68,15 @@ Status check_statements(const Claims& claims, const AppraisalContext& context, C
                                    ? "this evidence answers somebody else's question; ask for evidence with your nonce"
                                    : "evidence of this platform has no nonce field; bind the nonce into the report "
                                      "data and compare that");
+  const Status answered = check_challenge(claims, context, nonce, checks);
   const auto found = claims.report_data();
   const bool shorter = found && context.expected_report_data && found->size() != context.expected_report_data->size();
   const Status data = compare(context.expected_report_data, found, "evidence.report_data",
                               shorter ? "the sizes differ: expect all " + std::to_string(found->size()) +
                                             " bytes, those that fill it up included"
                                       : "this evidence vouches for other keys or data than you expect");
-  return fresh ? data : fresh;
+  if (!fresh) return fresh;
+  return answered ? data : answered;
 }
 
 Verdict appraise(const Claims& claims, const Policy& policy, const AppraisalContext& context) {

@@ -16,7 +16,9 @@ struct AppraisalContext {
   Time at;
   std::optional<ByteView> expected_nonce;        // compared with the document's nonce field
   std::optional<ByteView> expected_report_data;  // user_data on nitro and local, report_data elsewhere
-  std::optional<ByteArray<48>> config_digest;    // from an authentic K (attestation/binding.h)
+  // A verifier's nonce of at most 64 bytes: Nitro's nonce field; elsewhere the report data, zeros behind it.
+  std::optional<ByteView> challenge{};
+  std::optional<ByteArray<48>> config_digest;  // from an authentic K (attestation/binding.h)
 };
 
 struct Verdict {

@@ -88,7 +88,7 @@ struct TcbStatement {
   std::optional<Time> next_update;                 // the earlier one of the two documents'
   // The parts before Intel's rules merged them. Absent: no level matches, or there is no such part. `qe_status` is also
   // absent where no QE identity applies: `status` then says nothing of the quoting enclave.
-  std::optional<std::string> platform_status, tdx_module_status, qe_status;
+  std::optional<std::string> platform_status{}, tdx_module_status{}, qe_status{};
 };
 
 }  // namespace gateway::attestation
