@@ -284,13 +284,13 @@ TEST_F(TcbInfoTest, RefusesEnvelopesOfAnotherForm) {
   EXPECT_EQ(refusal_of_file("{" + signature), "dcap.tcb_info.field");
   EXPECT_EQ(refusal_of_file(replaced(good, "\"signature\"", "\"x\":1,\"signature\"")), "dcap.tcb_info.field");
   EXPECT_EQ(refusal_of_file(good.substr(0, good.size() - 3) + "\"}"), "dcap.tcb_info.field");  // one digit less
-  EXPECT_EQ(refusal_of_file(std::string(kMaxDocument + 1, ' ')), "dcap.tcb_info.json");
+  EXPECT_EQ(refusal_of_file(std::string(kMaxDocument + 1, ' ')), "dcap.tcb_info.limit");
   for (std::size_t size = 0; size < good.size(); ++size) {
     EXPECT_NE(refusal_of_file(std::string_view(good).substr(0, size)), "");
   }
   std::string deep = "{\"x\":";
   for (int i = 0; i < 50; ++i) deep += "[";
-  EXPECT_EQ(refusal(deep), "dcap.tcb_info.json");
+  EXPECT_EQ(refusal(deep), "dcap.tcb_info.limit");
 }
 
 }  // namespace
