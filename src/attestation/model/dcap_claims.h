@@ -14,6 +14,12 @@
 
 namespace gateway::attestation {
 
+enum class DcapSgxType : std::uint8_t { kStandard, kScalable, kScalableWithIntegrity };
+
+struct DcapConfiguration {  // of the PCK certificates of the Platform CA; absent fields are not stated
+  std::optional<bool> dynamic_platform, cached_keys, smt_enabled;
+};
+
 // What the platform's PCK certificate says, and the quote's header: common to SGX and TDX.
 struct DcapPlatform {
   std::uint16_t quote_version = 0;  // 3, 4, 5
@@ -27,6 +33,9 @@ struct DcapPlatform {
   std::uint16_t pce_svn = 0;
   ByteArray<16> sgx_tcb_components{};
   std::string pck_ca;  // "processor" or "platform", from the certificate's issuer
+  DcapSgxType sgx_type{};
+  std::optional<ByteArray<16>> platform_instance_id;
+  std::optional<DcapConfiguration> configuration;
   std::uint16_t qe_isv_svn = 0;
 };
 
@@ -73,10 +82,13 @@ struct TdxClaims {
 // matches; "Unknown": no TCB data was given, or none that applies.
 struct TcbStatement {
   std::string status = "Unknown";
-  std::vector<std::string> advisories;  // sorted, each once
+  std::vector<std::string> advisories;             // sorted, each once
   std::optional<std::uint32_t> evaluation_number;  // the lower one of TCB info's and QE identity's
-  std::optional<Time> tcb_date;                    // of the matching platform level
+  std::optional<Time> tcb_date;                    // the earliest of the matching levels'
   std::optional<Time> next_update;                 // the earlier one of the two documents'
+  // The parts before Intel's rules merged them. Absent: no level matches, or there is no such part. `qe_status` is also
+  // absent where no QE identity applies: `status` then says nothing of the quoting enclave.
+  std::optional<std::string> platform_status, tdx_module_status, qe_status;
 };
 
 }  // namespace gateway::attestation
