@@ -22,6 +22,7 @@ struct Mark {
 Mark mark_of(attestation::Outcome outcome) {
   switch (outcome) {
     case attestation::Outcome::kOk: return {"ok", "\x1b[32m"};
+    case attestation::Outcome::kWarned: return {"warning", "\x1b[33m"};
     case attestation::Outcome::kRefused: return {"refused", "\x1b[31m"};
     case attestation::Outcome::kUndecided: return {"undecided", "\x1b[33m"};
   }

@@ -10,9 +10,11 @@
 #include "connect.h"
 #include "demo.h"
 #include "doctor.h"
+#include "ear.h"
 #include "inspect_enclave.h"
 #include "inspect_image.h"
 #include "logs.h"
+#include "policy.h"
 #include "ps.h"
 #include "release.h"
 #include "run.h"
@@ -218,6 +220,64 @@ void add_connect(CLI::App& gateway, int& status) {
       "  gateway connect assistant --policy policy.toml --token-file token\n"
       "Then point any OpenAI client at http://127.0.0.1:8080/v1. Ctrl-C ends it.\n" +
       std::string(kExitStatus));
+}
+
+// --- policies and results
+// -----------------------------------------------------------------------------------------------
+
+void add_evidence(CLI::App* app, PolicyEvidence& o) {
+  app->add_option("EVIDENCE", o.files, "files of evidence, or folders of them")->required();
+  app->add_option("--collateral", o.collateral, "certificates, CRLs, TCB data: files or folders")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
+  app->add_option("--root", o.roots, "a trust anchor for platform local")->type_name("FILE")->allow_extra_args(false);
+}
+
+void add_policy(CLI::App& gateway, int& status) {
+  CLI::App* const policy =
+      gateway.add_subcommand("policy", "policies: a first one from evidence, and what one changes");
+  policy->require_subcommand(1);
+  std::shared_ptr<PolicyInitOptions> init;
+  CLI::App* app =
+      command(*policy, "init", "write a policy from evidence in hand, with comments", status, init, run_policy_init);
+  add_evidence(app, init->evidence);
+  app->add_option("--at", init->evidence.at, "judge as of this time (default: when each was recorded)")
+      ->type_name("RFC3339");
+  app->add_option("-o,--output", init->output, "the policy to write, instead of printing it")->type_name("FILE");
+  app->add_flag("--insecure-allow-debug", init->insecure_allow_debug, "accept debug mode, if the evidence has it");
+  std::shared_ptr<PolicyTestOptions> test;
+  app = command(*policy, "test", "judge recorded evidence under a policy, beside an old one", status, test,
+                run_policy_test);
+  app->add_option("POLICY", test->policy, "the policy (TOML)")->required();
+  add_evidence(app, test->evidence);
+  app->add_option("--against", test->against, "the policy in force: show what would change")->type_name("OLD_POLICY");
+  app->add_option("--at", test->evidence.at, "judge as of this time, or as `recorded` (default: now)")
+      ->type_name("RFC3339");
+  add_json(app, test->json);
+  policy->footer(
+      "Examples:\n"
+      "  gateway policy init report.bin --collateral amd/ -o policy.toml\n"
+      "  gateway policy test new.toml evidence/ --against policy.toml --collateral collateral/\n"
+      "With --against the status is 1 when something would be refused that is not, 3 when it would be undecided.");
+}
+
+void add_ear(CLI::App& gateway, int& status) {
+  CLI::App* const ear = gateway.add_subcommand("ear", "results of verifiers as signed tokens");
+  ear->require_subcommand(1);
+  std::shared_ptr<EarVerifyOptions> o;
+  CLI::App* const app =
+      command(*ear, "verify", "check a token and print what its verifier said", status, o, run_ear_verify);
+  app->add_option("TOKEN", o->token, "a file, '-' or the token itself")->required();
+  app->add_option("--key", o->key, "the verifier's public key (PEM)")->type_name("PUBLIC")->required();
+  app->add_option("--max-age", o->max_age, "refuse appraisals that are older (default 5m)")->type_name("DURATION");
+  app->add_option("--nonce", o->nonce, "the eat_nonce that the token must carry")->type_name("TEXT");
+  app->add_option("--at", o->at, "judge as of this time (default: now)")->type_name("RFC3339");
+  add_json(app, o->json);
+  ear->footer(
+      "Example:\n"
+      "  gateway verify document.cbor --policy policy.toml --ear --ear-key ear.pem > result.jwt\n"
+      "  gateway ear verify result.jwt --key ear.pub\n"
+      "The status is that of the verifier's word: 0 affirming or warning, 1 contraindicated, 3 none.");
 }
 
 // --- tokens, configurations, releases
@@ -426,6 +486,8 @@ int main(int argc, char** argv) {
   add_stop(gateway, status);
   add_connect(gateway, status);
   add_verify(gateway, status);
+  add_policy(gateway, status);
+  add_ear(gateway, status);
   add_token(gateway, status);
   add_config(gateway, status);
   add_release(gateway, status);

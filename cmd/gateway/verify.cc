@@ -6,6 +6,7 @@
 
 #include "attestation/ear.h"
 #include "attestation/verification_json.h"
+#include "claims_text.h"
 #include "terminal.h"
 #include "verify_files.h"
 
@@ -78,6 +79,16 @@ bool is_file(const std::string& name) {
   return name == "-" || name.find('/') != std::string::npos || std::filesystem::exists(name, ignored);
 }
 
+std::string mark_of(attestation::Outcome outcome) {
+  switch (outcome) {
+    case attestation::Outcome::kOk: return "  ok         ";
+    case attestation::Outcome::kWarned: return "  WARNING    ";
+    case attestation::Outcome::kRefused: return "  REFUSED    ";
+    case attestation::Outcome::kUndecided: return "  UNDECIDED  ";
+  }
+  return "  ?          ";
+}
+
 // One line a check, read from the top: what held, then what did not, with what to do.
 void print_checks(const std::vector<attestation::Check>& checks) {
   std::size_t width = 0;
@@ -85,28 +96,13 @@ void print_checks(const std::vector<attestation::Check>& checks) {
   for (const attestation::Check& check : checks) {
     const std::string id = std::string(check.id) + std::string(width - check.id.size() + 2, ' ');
     if (check.outcome == attestation::Outcome::kOk) {
-      print_line("  ok         " + id + check.actual);
+      print_line(mark_of(check.outcome) + id + check.actual);
       continue;
     }
-    print_line((check.outcome == attestation::Outcome::kRefused ? "  REFUSED    " : "  UNDECIDED  ") + id);
+    print_line(mark_of(check.outcome) + id);
     print_line("               expected    " + check.expected);
     print_line("               found       " + check.actual);
     print_line("               what to do  " + check.remedy);
-  }
-}
-
-void print_claims(const attestation::Claims& claims) {
-  const attestation::NitroClaims& nitro = claims.nitro();
-  print_line("  platform   " + std::string(to_string(claims.platform())) + (claims.debug() ? ", DEBUG MODE" : ""));
-  print_line("  module     " + nitro.module_id);
-  print_line("  made at    " + to_rfc3339(nitro.timestamp));
-  print_line("  valid      " + to_rfc3339(claims.validity().not_before) + " to " +
-             to_rfc3339(claims.validity().not_after));
-  if (nitro.region) print_line("  region     " + *nitro.region);
-  for (const auto& [index, value] : nitro.pcrs) {
-    const bool zero = std::ranges::all_of(value, [](std::uint8_t byte) { return byte == 0; });
-    if (!zero || index <= 2)
-      print_line("  PCR" + std::to_string(index) + (index < 10 ? "       " : "      ") + to_hex(value));
   }
 }
 
@@ -121,7 +117,9 @@ std::string summary_of(const attestation::Verification& verification) {
     return (undecided ? "undecided: " : "refused: ") + std::string(verification.reason->id());
   }
   if (!verification.result) return "authentic (not appraised: no policy was given)";
-  return "accepted: " + std::string(to_string(verification.appraisal));
+  if (verification.appraisal != attestation::AppraisalStatus::kWarning) return "accepted: affirming";
+  return "accepted with a WARNING: see the lines above; valid until " +
+         to_rfc3339(verification.result->validity().not_after);
 }
 
 int print_ear(const VerifyRequest& request, const attestation::Verification& verification) {
@@ -139,7 +137,7 @@ attestation::VerifyInputs VerifyRequest::inputs() const {
   attestation::VerifyInputs inputs{.at = at,
                                    .platform = platform,
                                    .nitro = {},
-                                   .collateral = collateral,
+                                   .collateral = &collateral,
                                    .expected_nonce = {},
                                    .expected_report_data = {},
                                    .config_digest = {},
@@ -173,7 +171,8 @@ Result<VerifyRequest> read_verify_request(const VerifyOptions& options, const Cl
     GATEWAY_ASSIGN(auto certificates, read_certificates(path));
     for (auto& certificate : certificates) request.roots.push_back(std::move(certificate));
   }
-  GATEWAY_ASSIGN(request.collateral, read_collateral(options.collateral));
+  GATEWAY_ASSIGN(const auto files, read_collateral(options.collateral));
+  request.collateral = attestation::Collateral::recognise(files);
   if (options.policy) GATEWAY_TRY(read_policy(*options.policy, request));
   if (options.ear_key) GATEWAY_TRY(read_ear_key(*options.ear_key, request));
   return request;

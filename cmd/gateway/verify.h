@@ -42,7 +42,7 @@ struct VerifyRequest {
   std::optional<Bytes> policy_digest;  // SHA-256 of the policy file's bytes, for --ear
   std::optional<attestation::Platform> platform;
   std::vector<crypto::Certificate> roots;
-  std::vector<Bytes> collateral;
+  attestation::Collateral collateral;
   std::optional<Bytes> nonce;
   std::optional<Bytes> report_data;
   std::optional<crypto::PrivateKey> ear_key;

@@ -9,14 +9,15 @@
 #include <filesystem>
 #include <system_error>
 
+#include "attestation/collateral/collateral.h"
 #include "net/descriptor.h"
 
 namespace gateway::cli {
 namespace {
 
 constexpr std::size_t kMaxCertificateFile = 64UZ * 1024;
-constexpr std::size_t kMaxCollateralFile = 1024UZ * 1024;
-constexpr std::size_t kMaxCollateralFiles = 1000;
+constexpr std::size_t kMaxCollateralFile = attestation::Collateral::kMaxFile;
+constexpr std::size_t kMaxCollateralFiles = attestation::Collateral::kMaxFiles;
 
 std::unexpected<Error> file_error(const std::string& path, int error) {
   const bool missing = error == ENOENT || error == ENOTDIR;

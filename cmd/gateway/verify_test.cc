@@ -294,7 +294,7 @@ TEST_F(VerifyCommand, CallsABrokenPolicyAUsageErrorAndPointsAtIt) {
   use_policy("[[accept]]\nplatform = \"tdx\"\n");
   outcome = run();
   EXPECT_EQ(outcome.status, kUsage);
-  EXPECT_THAT(outcome.err, HasSubstr("policy.platform_unsupported"));
+  EXPECT_THAT(outcome.err, HasSubstr("policy.measurements_missing"));
 }
 
 TEST_F(VerifyCommand, ListsTheChecksForPeople) {

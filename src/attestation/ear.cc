@@ -1,6 +1,7 @@
 #include "attestation/ear.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <map>
 
@@ -13,7 +14,10 @@ namespace {
 namespace json = boost::json;
 
 // AR4SI: 0 no claim; 2–31 affirming, 32–95 warning, 96–127 contraindicated.
-constexpr int kGenuine = 2;                // hardware: genuine and in a good state
+constexpr int kGenuine = 2;          // hardware: genuine and in a good state
+constexpr int kUnsafeHardware = 32;  // hardware: genuine, with known vulnerabilities, or not known to be free of them
+constexpr int kContraindicatedHardware = 96;
+constexpr int kUnrecognisedHardware = 97;
 constexpr int kApproved = 2;               // configuration: known and acceptable
 constexpr int kApprovedBoot = 3;           // executables: only recognised ones at boot
 constexpr int kUnsafeConfiguration = 32;   // configuration: exploitable (debug mode)
@@ -31,7 +35,34 @@ bool refused(const Verification& verification, std::string_view id) {
 
 bool held(const Verification& verification, std::string_view id) {
   return std::ranges::any_of(verification.checks,
-                             [&](const Check& check) { return check.id == id && check.outcome == Outcome::kOk; });
+                             [&](const Check& check) { return check.id == id && holds(check.outcome); });
+}
+
+bool undecided(const Verification& verification, std::string_view id) {
+  return std::ranges::any_of(
+      verification.checks, [&](const Check& check) { return check.id == id && check.outcome == Outcome::kUndecided; });
+}
+
+// Whether a check about the platform's TCB has this outcome.
+bool tcb_check_is(const Verification& verification, Outcome outcome) {
+  constexpr std::array<std::string_view, 8> kIds = {
+      "policy.min_tcb",    "policy.min_committed_tcb", "policy.min_launch_tcb", "policy.tcb_evaluation_number",
+      "policy.tcb_status", "policy.tcb_advisory",      "policy.tcb_unknown",    "policy.revocation_unknown"};
+  return std::ranges::any_of(verification.checks, [&](const Check& check) {
+    return check.outcome == outcome && std::ranges::find(kIds, check.id) != kIds.end();
+  });
+}
+
+int hardware_of(const Verification& verification) {
+  const Claims& claims = *verification.claims;
+  if (claims.platform() == Platform::kLocal) return 0;  // no hardware at all: no claim is made about it
+  if (claims.platform() == Platform::kNitro) return kGenuine;
+  if (claims.tcb() && claims.tcb()->status == "NotSupported") return kUnrecognisedHardware;
+  if (tcb_check_is(verification, Outcome::kRefused)) return kContraindicatedHardware;
+  if (tcb_check_is(verification, Outcome::kUndecided) || tcb_check_is(verification, Outcome::kWarned))
+    return kUnsafeHardware;
+  // Nothing is claimed where the TCB was not judged: an entry of another platform, an empty policy.
+  return tcb_check_is(verification, Outcome::kOk) ? kGenuine : 0;
 }
 
 int executables_of(const Verification& verification) {
@@ -44,7 +75,7 @@ int configuration_of(const Verification& verification) {
     return verification.result ? kUnsafeConfiguration : kForbidden;
   }
   if (refused(verification, "policy.config")) return kForbidden;
-  if (verification.reason && verification.reason->id() == "policy.config_unknown") return kUnavailable;
+  if (undecided(verification, "policy.config_unknown")) return kUnavailable;
   return held(verification, "policy.config") ? kApproved : 0;
 }
 
@@ -56,8 +87,7 @@ Vector vector_of(const Verification& verification, bool appraised) {
     return vector;
   }
   if (!appraised || !verification.claims) return vector;
-  // The local platform is no hardware at all: no claim is made about it.
-  vector["hardware"] = verification.claims->platform() == Platform::kLocal ? 0 : kGenuine;
+  vector["hardware"] = hardware_of(verification);
   vector["executables"] = executables_of(verification);
   vector["configuration"] = configuration_of(verification);
   // Refused for another reason (region, age, nonce, root, platform): not an instance that this policy accepts.
@@ -93,7 +123,7 @@ json::object claims_set(const Verification& verification, const EarContext& cont
                       {"ear.verifier-id", json::object{{"developer", context.developer}, {"build", context.build}}},
                       {"submods", json::object{{name, std::move(appraisal)}}}};
   // eat_nonce is 8 to 88 bytes of text in JSON tokens: base64url of the evidence's nonce where that fits.
-  if (verification.claims && verification.claims->nitro().nonce) {
+  if (verification.claims && verification.claims->of_nitro_format() && verification.claims->nitro().nonce) {
     const std::string nonce = to_base64url(*verification.claims->nitro().nonce);
     if (nonce.size() >= 8 && nonce.size() <= 88) claims["eat_nonce"] = nonce;
   }

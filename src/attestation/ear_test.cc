@@ -4,7 +4,7 @@
 
 #include <boost/json.hpp>
 
-#include "attestation/testing/fake_vendor.h"
+#include "attestation/testing/fake_claims.h"
 
 namespace gateway::attestation {
 namespace {
@@ -31,7 +31,7 @@ Verification verified(ByteView document, const Policy* policy) {
   VerifyInputs inputs{.at = kNow,
                       .platform = {},
                       .nitro = fake_local().as_local_root(),
-                      .collateral = {},
+                      .collateral = nullptr,
                       .expected_nonce = {},
                       .expected_report_data = {},
                       .config_digest = {},
@@ -133,6 +133,92 @@ TEST(Ear, WarnsWhenTheConfigurationIsUnknown) {
   const json::object appraisal = appraisal_of(verified(fake_local().document(), &policy));
   EXPECT_EQ(appraisal.at("ear.trustworthiness-vector").at("configuration"), 36);
   EXPECT_EQ(appraisal.at("ear.status"), "warning");
+}
+
+// A verification of claims that no evidence stands behind, under the text of a policy.
+Verification judged(const Claims& claims, const std::string& policy, Time at = kNow) {
+  const auto parsed = Policy::parse(policy, "policy.toml");
+  EXPECT_TRUE(parsed) << parsed.error().message();
+  Verdict verdict =
+      appraise(claims, *parsed, {.at = at, .expected_nonce = {}, .expected_report_data = {}, .config_digest = {}});
+  Verification verification;
+  verification.platform = claims.platform();
+  verification.authentic = true;
+  verification.claims = claims;
+  verification.appraisal = verdict.status;
+  verification.reason = std::move(verdict.reason);
+  verification.result = std::move(verdict.result);
+  verification.checks = std::move(verdict.checks);
+  return verification;
+}
+
+// The appraisal in the token, after the rule that all tokens keep.
+json::object appraisal_in(const Verification& verification) {
+  const json::object claims = json::parse(ear_claims(verification, context())).as_object();
+  const json::object appraisal = claims.at("submods").at(to_string(*verification.platform)).as_object();
+  expect_consistent(appraisal);
+  return appraisal;
+}
+std::int64_t hardware_in(const Verification& verification) {
+  return appraisal_in(verification).at("ear.trustworthiness-vector").at("hardware").as_int64();
+}
+
+const std::string kGrace = "[[accept.grace]]\nuntil = \"2026-05-20T13:00:00Z\"\n";
+
+TEST(Ear, CallsHardwareGenuineWhoseTcbIsAccepted) {
+  for (const auto& [claims, entry] :
+       {std::pair{testing::snp_claims(), testing::snp_entry()}, std::pair{testing::tdx_claims(), testing::tdx_entry()},
+        std::pair{testing::sgx_claims(), testing::sgx_entry()}}) {
+    const Verification verification = judged(claims, entry);
+    EXPECT_EQ(hardware_in(verification), 2);
+    EXPECT_EQ(appraisal_in(verification).at("ear.status"), "affirming");
+    EXPECT_FALSE(json::parse(ear_claims(verification, context())).as_object().contains("eat_nonce"));
+  }
+}
+
+TEST(Ear, WarnsOfHardwareThatIsToleratedForATime) {
+  const Claims tdx = testing::tdx_claims([](TdxClaims&, testing::Found& found) { found.tcb.status = "OutOfDate"; });
+  const Claims snp = testing::snp_claims([](SnpClaims& claims, testing::Found&) { claims.reported_tcb.snp = 20; });
+  const std::string low = "min_tcb = { boot_loader = 0, tee = 0, snp = 0, microcode = 0 }\n";
+  for (const Verification& verification : {judged(tdx, testing::tdx_entry(kGrace + "tcb_status = [\"OutOfDate\"]\n")),
+                                           judged(snp, testing::snp_entry(kGrace + low))}) {
+    EXPECT_EQ(hardware_in(verification), 32);
+    EXPECT_EQ(appraisal_in(verification).at("ear.status"), "warning");
+  }
+}
+
+TEST(Ear, ContraindicatesHardwareBelowThePolicy) {
+  const auto tdx_of = [](const char* status) {
+    return testing::tdx_claims([&](TdxClaims&, testing::Found& found) { found.tcb.status = status; });
+  };
+  EXPECT_EQ(hardware_in(judged(tdx_of("OutOfDate"), testing::tdx_entry())), 96);
+  EXPECT_EQ(hardware_in(judged(tdx_of("Revoked"), testing::tdx_entry())), 96);
+  EXPECT_EQ(hardware_in(judged(tdx_of("NotSupported"), testing::tdx_entry())), 97);
+  const Claims snp = testing::snp_claims([](SnpClaims& claims, testing::Found&) { claims.reported_tcb.snp = 20; });
+  EXPECT_EQ(hardware_in(judged(snp, testing::snp_entry())), 96);
+  EXPECT_EQ(appraisal_in(judged(snp, testing::snp_entry())).at("ear.status"), "contraindicated");
+}
+
+TEST(Ear, NeverAffirmsWhatIsUndecided) {
+  const Claims unknown_tcb = testing::tdx_claims([](TdxClaims&, testing::Found& found) { found.tcb = {}; });
+  const Claims unrevoked =
+      testing::snp_claims([](SnpClaims&, testing::Found& found) { found.revocation = Revocation::kUnknown; });
+  for (const Verification& verification :
+       {judged(unknown_tcb, testing::tdx_entry()), judged(unrevoked, testing::snp_entry())}) {
+    EXPECT_EQ(hardware_in(verification), 32);
+    EXPECT_EQ(appraisal_in(verification).at("ear.status"), "warning");
+  }
+}
+
+TEST(Ear, ClaimsNothingOfHardwareThatWasNotJudged) {
+  EXPECT_EQ(hardware_in(judged(testing::snp_claims(), testing::tdx_entry())), 0);
+}
+
+TEST(Ear, ClaimsNothingWhileAuthenticityIsUndecided) {
+  Verification verification;
+  verification.platform = Platform::kSnp;
+  verification.reason = Error(ErrorCode::kUnavailable, "snp.endorsement_missing");
+  EXPECT_EQ(appraisal_in(verification).at("ear.status"), "none");
 }
 
 TEST(Ear, IsAJwsThatVerifies) {

@@ -7,23 +7,10 @@ namespace {
 
 namespace json = boost::json;
 
-json::value hex_or_null(const std::optional<Bytes>& bytes) {
-  if (!bytes) return nullptr;
-  return json::value_from(to_hex(*bytes));
-}
-
-// Six digits of fraction, always: fields that are compared as text keep one form.
-std::string with_fraction(Time time) {
-  const auto whole = std::chrono::floor<std::chrono::seconds>(time);
-  std::string text = to_rfc3339(whole);
-  text.pop_back();  // 'Z'
-  const std::string millis = std::to_string((time - whole).count());
-  return text + "." + std::string(3 - millis.size(), '0') + millis + "000Z";
-}
-
 json::value outcome_json(Outcome outcome) {
   switch (outcome) {
-    case Outcome::kOk: return true;
+    case Outcome::kOk:
+    case Outcome::kWarned: return true;  // it holds; `appraisal` says that somebody should act
     case Outcome::kRefused: return false;
     case Outcome::kUndecided: return nullptr;
   }
@@ -43,20 +30,17 @@ json::array checks_json(const std::vector<Check>& checks) {
   return lines;
 }
 
-}  // namespace
-
-json::object claims_json(const Claims& claims) {
-  const NitroClaims& nitro = claims.nitro();
-  json::object pcrs;
-  for (const auto& [index, value] : nitro.pcrs) pcrs.emplace(std::to_string(index), to_hex(value));
-  return json::object{{"module_id", nitro.module_id},
-                      {"timestamp", with_fraction(nitro.timestamp)},
-                      {"pcrs", std::move(pcrs)},
-                      {"user_data", hex_or_null(nitro.user_data)},
-                      {"nonce", hex_or_null(nitro.nonce)},
-                      {"public_key", hex_or_null(nitro.public_key)},
-                      {"region", nitro.region ? json::value(*nitro.region) : json::value(nullptr)}};
+json::object tcb_json(const TcbStatement& tcb) {
+  json::array advisories;
+  for (const std::string& advisory : tcb.advisories) advisories.emplace_back(advisory);
+  json::object object{{"status", tcb.status}, {"advisories", std::move(advisories)}, {"evaluation_number", nullptr}};
+  if (tcb.evaluation_number) object["evaluation_number"] = *tcb.evaluation_number;
+  if (tcb.tcb_date) object["tcb_date"] = to_rfc3339(*tcb.tcb_date);
+  if (tcb.next_update) object["next_update"] = to_rfc3339(*tcb.next_update);
+  return object;
 }
+
+}  // namespace
 
 json::object verification_json(const Verification& verification) {
   json::object object;
@@ -75,8 +59,11 @@ json::object verification_json(const Verification& verification) {
   object["claims"] = nullptr;
   if (const auto& claims = verification.claims) {
     object["debug"] = claims->debug();
-    object["not_before"] = to_rfc3339(claims->validity().not_before);
-    object["not_after"] = to_rfc3339(claims->validity().not_after);
+    if (claims->tcb()) object["tcb"] = tcb_json(*claims->tcb());
+    // A verdict may hold for less long than the evidence: grace windows end, TCB data goes stale.
+    const TimeWindow& validity = verification.result ? verification.result->validity() : claims->validity();
+    object["not_before"] = to_rfc3339(validity.not_before);
+    object["not_after"] = to_rfc3339(validity.not_after);
     object["claims"] = claims_json(*claims);
   }
   object["checks"] = checks_json(verification.checks);

@@ -1,77 +1,90 @@
 #include "attestation/verify.h"
 
+#include <algorithm>
+#include <array>
+
+#include "attestation/nitro/adapter.h"
+
 namespace gateway::attestation {
 namespace {
 
-// A Nitro document is a COSE_Sign1: a CBOR array, or tag 18 around one (in any of the tag's encodings).
-bool looks_like_cose(ByteView evidence) {
-  if (evidence.empty()) return false;
-  const unsigned major = evidence.front() >> 5U;
-  return major == 4 || major == 6;
-}
+// Every TEE. A new one is a folder with an adapter, and a line here.
+constexpr std::array kAdapters{&nitro::kAdapter};
 
-bool of_nitro_format(Platform platform) { return platform == Platform::kNitro || platform == Platform::kLocal; }
-
-// The roots that may speak for this call: those given, and those that the policy itself pins.
-nitro::Anchors anchors_for(const Policy* policy, const VerifyInputs& inputs) {
-  if (inputs.platform == Platform::kNitro) return {};  // AWS's alone
-  nitro::Anchors anchors = inputs.nitro;
-  if (policy != nullptr) {
-    for (const PolicyEntry& entry : policy->accept) {
-      if (entry.platform == Platform::kLocal && entry.root_sha256)
-        anchors.local_root_sha256.push_back(*entry.root_sha256);
-    }
+// The inputs with every root that may speak for this call: those given, and those that the policy itself pins.
+VerifyInputs with_pinned_roots(const Policy* policy, VerifyInputs inputs) {
+  static const Collateral kNone;
+  if (inputs.collateral == nullptr) inputs.collateral = &kNone;
+  if (policy == nullptr) return inputs;
+  for (const PolicyEntry& entry : policy->accept) {
+    if (entry.platform == Platform::kLocal && entry.root_sha256)
+      inputs.nitro.local_root_sha256.push_back(*entry.root_sha256);
   }
-  return anchors;
+  return inputs;
 }
 
-Result<Claims> authenticate_document(ByteView evidence, const nitro::Anchors& anchors, const VerifyInputs& inputs,
-                                     Verification& verification, CheckList& checks) {
-  GATEWAY_ASSIGN(const auto document, nitro::parse_document(evidence, &checks));
-  // What the document claims to be, until its chain has proved it: AWS's root, or at most a local one.
-  const bool claims_aws = crypto::sha256(document.cabundle.front()) == nitro::kAwsRootSha256;
-  verification.platform = claims_aws ? Platform::kNitro : Platform::kLocal;
-  if (inputs.platform == Platform::kLocal && claims_aws) {
-    return checks.refused(ErrorCode::kNotAuthentic, "evidence.platform", "local", "a chain that names AWS's root",
-                          "this evidence is of another platform than you named");
+const Adapter* adapter_for(ByteView evidence, std::optional<Platform> named) {
+  const auto fits = [&](const Adapter* adapter) {
+    if (!named) return adapter->looks_like(evidence);
+    return std::ranges::find(adapter->platforms, *named) != adapter->platforms.end();
+  };
+  const auto found = std::ranges::find_if(kAdapters, fits);
+  return found == kAdapters.end() ? nullptr : *found;
+}
+
+std::string all_evidence() {
+  std::string all;
+  for (const Adapter* adapter : kAdapters) {
+    if (!all.empty()) all += adapter == kAdapters.back() ? " or " : ", ";
+    all += adapter->evidence;
   }
-  return nitro::authenticate(document, anchors, inputs.at, inputs.chain_cache, &checks);
+  return all;
 }
 
-Result<Claims> authenticate(ByteView evidence, const nitro::Anchors& anchors, const VerifyInputs& inputs,
-                            Verification& verification, CheckList& checks) {
+Result<Claims> authenticate(ByteView evidence, const VerifyInputs& inputs, Recognised& recognised, CheckList& checks) {
   GATEWAY_TRY(
       checks.require(evidence.size() <= kMaxEvidenceSize, ErrorCode::kLimitExceeded, "evidence.size",
                      "at most " + std::to_string(kMaxEvidenceSize) + " bytes",
                      evidence.size() <= kMaxEvidenceSize ? std::to_string(evidence.size()) : std::string("more"),
                      "give the evidence alone; no evidence of any platform is that large"));
-  if (inputs.platform && !of_nitro_format(*inputs.platform)) {
-    verification.platform = inputs.platform;
-    return checks.refused(ErrorCode::kUnsupported, "evidence.platform_unsupported", "platform nitro or local",
-                          std::string(to_string(*inputs.platform)),
+  recognised.platform = inputs.platform;
+  const Adapter* const adapter = adapter_for(evidence, inputs.platform);
+  if (adapter == nullptr && inputs.platform) {
+    return checks.refused(ErrorCode::kUnsupported, "evidence.platform_unsupported", all_evidence(),
+                          "platform " + std::string(to_string(*inputs.platform)),
                           "use a version of Gateway that verifies this platform");
   }
-  if (!inputs.platform && !evidence.empty() && !looks_like_cose(evidence)) {
-    return checks.refused(ErrorCode::kMalformed, "evidence.unrecognised", "a Nitro document (COSE_Sign1)",
+  if (adapter == nullptr) {
+    return checks.refused(ErrorCode::kMalformed, "evidence.unrecognised", all_evidence(),
                           std::to_string(evidence.size()) + " bytes of something else",
                           "give the raw bytes of the evidence, neither base64 nor hexadecimal");
   }
-  verification.platform = inputs.platform;
-  verification.format = "nitro.document";
-  return authenticate_document(evidence, anchors, inputs, verification, checks);
+  GATEWAY_ASSIGN(Claims claims, adapter->authenticate(evidence, inputs, recognised, checks));
+  if (inputs.platform && claims.platform() != *inputs.platform) {
+    return checks.refused(ErrorCode::kNotAuthentic, "evidence.platform", std::string(to_string(*inputs.platform)),
+                          std::string(to_string(claims.platform())),
+                          "this evidence is of another platform than you named");
+  }
+  return claims;
 }
+
+// Nothing could be judged, as far as authenticity goes: something that vouches for the evidence is missing.
+bool is_undecided(const Error& error) { return error.code() == ErrorCode::kUnavailable; }
 
 }  // namespace
 
 Verification verify(ByteView evidence, const Policy* policy, const VerifyInputs& inputs) {
   Verification verification;
   CheckList checks;
-  auto claims = authenticate(evidence, anchors_for(policy, inputs), inputs, verification, checks);
-  verification.authentic = claims.has_value();
+  Recognised recognised;
+  auto claims = authenticate(evidence, with_pinned_roots(policy, inputs), recognised, checks);
+  verification.platform = recognised.platform;
+  verification.format = std::move(recognised.format);
+  if (claims || !is_undecided(claims.error())) verification.authentic = claims.has_value();
   if (!claims) {
     verification.reason = std::move(claims).error();
     verification.checks = std::move(checks).take();
-    if (policy != nullptr) verification.appraisal = AppraisalStatus::kContraindicated;
+    if (policy != nullptr && verification.authentic) verification.appraisal = AppraisalStatus::kContraindicated;
     return verification;
   }
   verification.platform = claims->platform();

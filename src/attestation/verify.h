@@ -5,6 +5,7 @@
 // Output: Verification. `result` is present only when a policy was given and accepts.
 // Errors: those of the platform, of appraise(), and kLimitExceeded evidence.size, kMalformed evidence.unrecognised,
 //         kNotAuthentic evidence.platform, kUnsupported evidence.platform_unsupported
+//         kUnavailable, of a platform: an endorsement is missing, and authenticity is undecided
 #pragma once
 
 #include <optional>
@@ -12,15 +13,16 @@
 
 #include "attestation/appraisal/appraise.h"
 #include "attestation/binding.h"
+#include "attestation/collateral/collateral.h"
 #include "attestation/nitro/authenticate.h"
 
 namespace gateway::attestation {
 
 struct VerifyInputs {
   Time at;
-  std::optional<Platform> platform;  // absent: recognised from the bytes
-  nitro::Anchors nitro;              // the policy's own local roots are added to these
-  std::vector<Bytes> collateral;     // raw files; what does not apply is ignored
+  std::optional<Platform> platform;        // absent: recognised from the bytes
+  nitro::Anchors nitro;                    // the policy's own local roots are added to these
+  const Collateral* collateral = nullptr;  // recognised once by the caller; none: nullptr
   std::optional<ByteView> expected_nonce;
   std::optional<ByteView> expected_report_data;
   std::optional<ByteArray<48>> config_digest;
@@ -39,7 +41,7 @@ struct Verification {
 };
 
 // With a policy: authenticate, then appraise. Without: authenticity (and the expected nonce and report data) alone.
-// Evidence that is not authentic is contraindicated under a policy, and `none` without one.
+// Evidence that is not authentic is contraindicated under a policy, and `none` without one or while that is undecided.
 Verification verify(ByteView evidence, const Policy* policy, const VerifyInputs& inputs);
 
 }  // namespace gateway::attestation

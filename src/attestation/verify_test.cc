@@ -21,7 +21,7 @@ VerifyInputs inputs() {
   VerifyInputs inputs{.at = kNow,
                       .platform = {},
                       .nitro = {},
-                      .collateral = {},
+                      .collateral = nullptr,
                       .expected_nonce = {},
                       .expected_report_data = {},
                       .config_digest = {},
@@ -146,7 +146,9 @@ TEST(Verify, ComparesNonceAndUserDataWithoutAPolicyToo) {
 
 TEST(Verify, IgnoresCollateralThatDoesNotApply) {
   VerifyInputs with = inputs();
-  with.collateral = {Bytes(100, 1), Bytes()};
+  const std::array files{Bytes(100, 1), Bytes(), fake_nitro().root().der()};
+  const Collateral collateral = Collateral::recognise(files);
+  with.collateral = &collateral;
   EXPECT_EQ(verify(fake_local().document(), nullptr, with).authentic, true);
 }
 

@@ -97,12 +97,17 @@ Status Verifier::judge_evidence(const attestation::AttestationResponse& response
   attestation::VerifyInputs inputs{.at = clock_.now().wall,
                                    .platform = options_.platform,
                                    .nitro = anchors_,
-                                   .collateral = options_.collateral,
+                                   .collateral = &options_.collateral,
                                    .expected_nonce = {},
                                    .expected_report_data = ByteView(report_data),
                                    .config_digest = keys.config_digest,
                                    .chain_cache = chains_.get()};
-  inputs.collateral.insert(inputs.collateral.end(), response.collateral.begin(), response.collateral.end());
+  attestation::Collateral both;
+  if (!response.collateral.empty()) {  // what this side holds comes first: the enclave's cannot crowd it out
+    both = options_.collateral;
+    for (const Bytes& file : response.collateral) both.add(file);
+    inputs.collateral = &both;
+  }
   judgement.verification = attestation::verify(response.evidence, &policy_, inputs);
   auto& verification = judgement.verification;
   if (!verification.result) {

@@ -17,7 +17,7 @@ namespace gateway::client {
 
 struct VerifierOptions {
   std::vector<crypto::Certificate> local_roots;  // beside those that the policy names by hash
-  std::vector<Bytes> collateral;
+  attestation::Collateral collateral;
   std::optional<attestation::Platform> platform = {};  // absent: recognised from the evidence
 };
 

@@ -214,6 +214,16 @@ TEST(Appraise, ComparesTheUserData) {
   EXPECT_EQ(reason(nitro_claims(), entry(), context), "evidence.report_data");
 }
 
+TEST(Appraise, ComparesTheUserDataThatThePolicyNames) {
+  PolicyEntry named = entry();
+  named.report_data = Bytes(32, 0x11);
+  EXPECT_EQ(reason(nitro_claims(), named), "");
+  named.report_data = Bytes(31, 0x11);
+  EXPECT_EQ(reason(nitro_claims(), named), "policy.report_data");
+  EXPECT_EQ(reason(nitro_claims([](DocumentFields& fields) { fields.user_data.reset(); }), named),
+            "policy.report_data");
+}
+
 TEST(Appraise, TakesTheFirstEntryThatAccepts) {
   PolicyEntry first = entry();
   first.measurements[0] = pcr(1);

@@ -3,23 +3,23 @@
 #include <algorithm>
 #include <charconv>
 
-#include "codec/toml.h"
+#include "attestation/appraisal/policy_fields.h"
 
 namespace gateway::attestation {
 namespace {
 
+using policy_fields::where;
+
 constexpr unsigned kRegisters = 32;
 constexpr std::size_t kMaxRegions = 64;
+constexpr std::size_t kReportData = 64;
+constexpr std::size_t kMaxUserData = 1024;  // more than any document holds
 constexpr Duration kLongestMaxAge = std::chrono::days(366);
 
 template <std::size_t N>
 std::optional<ByteArray<N>> prefixed_digest(std::string_view text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return std::nullopt;
-  const auto bytes = from_hex(text.substr(prefix.size()));
-  if (!bytes || bytes->size() != N) return std::nullopt;
-  ByteArray<N> digest{};
-  std::ranges::copy(*bytes, digest.begin());
-  return digest;
+  return policy_fields::array_from_hex<N>(text.substr(prefix.size()));
 }
 
 // "0" … "31", written as a number is: no sign, no leading zero.
@@ -31,19 +31,12 @@ std::optional<unsigned> register_of(std::string_view text) {
   return value;
 }
 
-std::string where(const codec::TomlTable& table) {
-  return table.file_name() + ":" + std::to_string(table.line()) + ": ";
-}
-
 Result<Platform> read_platform(codec::TomlTable& table) {
   GATEWAY_ASSIGN(const std::string name, table.text("platform"));
   const auto platform = platform_from(name);
-  if (!platform)
-    return table.bad_value("platform", "expected \"nitro\" or \"local\"", "name the platform that you accept");
-  if (*platform != Platform::kNitro && *platform != Platform::kLocal) {
-    return fail(ErrorCode::kUnsupported, "policy.platform_unsupported",
-                where(table) + "platform \"" + std::string(to_string(*platform)) + "\" is not verified by this version",
-                "remove the entry, or use a version of Gateway that verifies this platform");
+  if (!platform) {
+    return table.bad_value("platform", "expected \"nitro\", \"local\", \"snp\", \"tdx\" or \"sgx\"",
+                           "name the platform that you accept");
   }
   return *platform;
 }
@@ -128,12 +121,40 @@ Status read_regions(codec::TomlTable& table, PolicyEntry& entry) {
   return {};
 }
 
+Status read_report_data(codec::TomlTable& table, PolicyEntry& entry) {
+  GATEWAY_ASSIGN(const auto text, table.optional_text("report_data"));
+  if (!text) return {};
+  auto bytes = from_hex(*text);
+  const bool free_size = entry.platform == Platform::kNitro || entry.platform == Platform::kLocal;
+  if (!bytes || bytes->empty() || bytes->size() > kMaxUserData || (!free_size && bytes->size() != kReportData)) {
+    return table.bad_value("report_data",
+                           free_size ? "expected hexadecimal of at most " + std::to_string(kMaxUserData) + " bytes"
+                                     : "expected 128 hexadecimal digits (64 bytes)",
+                           "what is shorter is filled up with zero bytes at its end");
+  }
+  entry.report_data = std::move(*bytes);
+  return {};
+}
+
+// What decides about the platform: measurements and TCB.
+Status read_platform_part(codec::TomlTable& table, PolicyEntry& entry) {
+  switch (entry.platform) {
+    case Platform::kNitro:
+    case Platform::kLocal: return read_measurements(table, entry);
+    case Platform::kSnp: return policy_fields::read_snp(table, entry);
+    case Platform::kTdx: return policy_fields::read_tdx(table, entry);
+    case Platform::kSgx: return policy_fields::read_sgx(table, entry);
+  }
+  return table.bad_value("platform", "expected a platform that is known here");
+}
+
 Result<PolicyEntry> read_entry(codec::TomlTable& table) {
   PolicyEntry entry;
   entry.line = table.line();
   GATEWAY_ASSIGN(entry.platform, read_platform(table));
   GATEWAY_TRY(read_root(table, entry));
-  GATEWAY_TRY(read_measurements(table, entry));
+  GATEWAY_TRY(read_platform_part(table, entry));
+  GATEWAY_TRY(read_report_data(table, entry));
   GATEWAY_TRY(read_config(table, entry));
   GATEWAY_TRY(read_regions(table, entry));
   GATEWAY_ASSIGN(const auto max_age, table.optional_duration("max_age"));

@@ -12,7 +12,9 @@
 
 namespace gateway::attestation {
 
-enum class Outcome : std::uint8_t { kOk, kRefused, kUndecided };
+// kWarned holds like kOk, but the policy wants somebody to act on it: a grace window that will end, debug mode allowed.
+enum class Outcome : std::uint8_t { kOk, kWarned, kRefused, kUndecided };
+inline bool holds(Outcome outcome) { return outcome == Outcome::kOk || outcome == Outcome::kWarned; }
 
 struct Check {
   std::string_view id;  // an ErrorId's text, static storage
@@ -28,6 +30,9 @@ class CheckList {
  public:
   void held(ErrorId id, std::string expected, std::string actual) {
     lines_.push_back({id.view(), Outcome::kOk, std::move(expected), std::move(actual), {}});
+  }
+  void warned(ErrorId id, std::string expected, std::string actual, std::string remedy) {
+    lines_.push_back({id.view(), Outcome::kWarned, std::move(expected), std::move(actual), std::move(remedy)});
   }
   std::unexpected<Error> refused(ErrorCode code, ErrorId id, std::string expected, std::string actual,
                                  std::string remedy);
