@@ -61,6 +61,7 @@ class FetcherTest : public ::testing::Test {
   }
   static std::string good() { return intel_answers(kFmspc).at(kIdentityTarget); }
   std::string refusal(std::vector<std::string> answers) {
+    std::filesystem::remove_all(folder_);  // the next service may get the last one's port
     const FakeService service(in_turn(std::move(answers)));
     const auto fetched = fetcher().fetch(identity_want(service));
     return fetched ? "accepted" : std::string(fetched.error().id());
