@@ -207,11 +207,14 @@ Result<std::string> drafted(const PolicyInitOptions& options) {
     draft.at = std::max(draft.at, folder.time_of(item));
   }
   GATEWAY_ASSIGN(std::string text, attestation::draft_policy(evidence, draft));
-  // A draft that its own evidence does not pass is worse than none.
+  // A draft that refuses its own evidence is worse than none. One that lacks something to decide is only incomplete.
   GATEWAY_ASSIGN(const auto policy, attestation::Policy::parse(text, "the draft"));
   for (const RecordedEvidence* item : used) {
     const Verification verification = folder.verify(*item, &policy);
-    if (!verification.result && verification.reason) return std::unexpected(*verification.reason);
+    if (verification.result || !verification.reason) continue;
+    if (exit_status(verification.reason->code()) != kUndecided) return std::unexpected(*verification.reason);
+    say("note: under this policy the evidence stays undecided (" + std::string(verification.reason->id()) + ")");
+    say("  what to do: " + verification.reason->remedy());
   }
   return text;
 }

@@ -141,7 +141,7 @@ attestation::VerifyInputs VerifyRequest::inputs() const {
                                    .expected_nonce = {},
                                    .expected_report_data = {},
                                    .config_digest = {},
-                                   .chain_cache = nullptr};
+                                   .caches = nullptr};
   inputs.nitro.local_roots = roots;
   if (nonce) inputs.expected_nonce = *nonce;
   if (report_data) inputs.expected_report_data = *report_data;

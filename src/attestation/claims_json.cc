@@ -104,7 +104,9 @@ json::object snp_json(const SnpClaims& snp) {
                       {"author_key_digest", hex(snp.author_key_digest)},
                       {"report_id", hex(snp.report_id)},
                       {"report_id_ma", hex(snp.report_id_ma)},
-                      {"chip_id", hex(snp.chip_id)}};
+                      {"chip_id", hex(snp.chip_id)},
+                      {"csp_id", snp.csp_id ? json::value(*snp.csp_id) : json::value(nullptr)},
+                      {"runtime_data", hex_or_null(snp.runtime_data)}};
   object["current_tcb"] = tcb_version_json(snp.current_tcb);
   object["reported_tcb"] = tcb_version_json(snp.reported_tcb);
   object["committed_tcb"] = tcb_version_json(snp.committed_tcb);
@@ -119,6 +121,24 @@ json::object snp_json(const SnpClaims& snp) {
   return object;
 }
 
+std::string_view to_string(DcapSgxType type) {
+  switch (type) {
+    case DcapSgxType::kStandard: return "standard";
+    case DcapSgxType::kScalable: return "scalable";
+    case DcapSgxType::kScalableWithIntegrity: return "scalable_with_integrity";
+  }
+  return "unknown";
+}
+
+json::value bool_or_null(std::optional<bool> value) { return value ? json::value(*value) : json::value(nullptr); }
+
+json::value configuration_json(const std::optional<DcapConfiguration>& configuration) {
+  if (!configuration) return nullptr;
+  return json::object{{"dynamic_platform", bool_or_null(configuration->dynamic_platform)},
+                      {"cached_keys", bool_or_null(configuration->cached_keys)},
+                      {"smt_enabled", bool_or_null(configuration->smt_enabled)}};
+}
+
 json::object dcap_platform_json(const DcapPlatform& platform) {
   return json::object{{"quote_version", platform.quote_version},
                       {"qe_vendor_id", hex(platform.qe_vendor_id)},
@@ -129,6 +149,10 @@ json::object dcap_platform_json(const DcapPlatform& platform) {
                       {"pce_svn", platform.pce_svn},
                       {"sgx_tcb_components", hex(platform.sgx_tcb_components)},
                       {"pck_ca", platform.pck_ca},
+                      {"sgx_type", to_string(platform.sgx_type)},
+                      {"platform_instance_id",
+                       platform.platform_instance_id ? hex(*platform.platform_instance_id) : json::value(nullptr)},
+                      {"configuration", configuration_json(platform.configuration)},
                       {"qe_isv_svn", platform.qe_isv_svn}};
 }
 

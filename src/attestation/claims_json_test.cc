@@ -67,9 +67,13 @@ TEST(ClaimsJson, WritesWhatLaterReportsHave) {
     snp.reported_tcb.fmc = 1;
     snp.cpuid_family = 0x1a;
     snp.launch_mitigations = 0xffffffffffffffff;
+    snp.csp_id = "CN=x";
+    snp.runtime_data = Bytes{1, 2};
   }));
   EXPECT_EQ(object.at("reported_tcb").at("fmc"), 1);
   EXPECT_EQ(object.at("cpuid_family"), 26);
+  EXPECT_EQ(object.at("csp_id"), "CN=x");
+  EXPECT_EQ(object.at("runtime_data"), "0102");
   EXPECT_EQ(object.at("launch_mitigations"), "0xffffffffffffffff");
 }
 
@@ -112,6 +116,8 @@ TEST(VerificationJson, ShowsIntelsJudgementOfTheTcb) {
   EXPECT_EQ(object.at("tcb").at("status"), "OutOfDate");
   EXPECT_EQ(object.at("tcb").at("advisories"), json::value(json::array{"INTEL-SA-00615"}));
   EXPECT_EQ(object.at("tcb").at("evaluation_number"), 17);
+  for (const char* part : {"platform_status", "tdx_module_status", "qe_status"})
+    EXPECT_EQ(object.at("tcb").at(part), "UpToDate") << part;
   EXPECT_EQ(object.at("tcb").at("next_update"), "2026-06-19T12:00:00Z");
 }
 

@@ -35,7 +35,7 @@ Verification verified(ByteView document, const Policy* policy) {
                       .expected_nonce = {},
                       .expected_report_data = {},
                       .config_digest = {},
-                      .chain_cache = nullptr};
+                      .caches = nullptr};
   return verify(document, policy, inputs);
 }
 

@@ -35,6 +35,9 @@ json::object tcb_json(const TcbStatement& tcb) {
   for (const std::string& advisory : tcb.advisories) advisories.emplace_back(advisory);
   json::object object{{"status", tcb.status}, {"advisories", std::move(advisories)}, {"evaluation_number", nullptr}};
   if (tcb.evaluation_number) object["evaluation_number"] = *tcb.evaluation_number;
+  if (tcb.platform_status) object["platform_status"] = *tcb.platform_status;
+  if (tcb.tdx_module_status) object["tdx_module_status"] = *tcb.tdx_module_status;
+  if (tcb.qe_status) object["qe_status"] = *tcb.qe_status;
   if (tcb.tcb_date) object["tcb_date"] = to_rfc3339(*tcb.tcb_date);
   if (tcb.next_update) object["next_update"] = to_rfc3339(*tcb.next_update);
   return object;

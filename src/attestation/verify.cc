@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <array>
 
+#include "attestation/dcap/adapter.h"
 #include "attestation/nitro/adapter.h"
+#include "attestation/snp/adapter.h"
 
 namespace gateway::attestation {
 namespace {
 
 // Every TEE. A new one is a folder with an adapter, and a line here.
-constexpr std::array kAdapters{&nitro::kAdapter};
+constexpr std::array kAdapters{&nitro::kAdapter, &snp::kAdapter, &dcap::kAdapter};
 
 // The inputs with every root that may speak for this call: those given, and those that the policy itself pins.
 VerifyInputs with_pinned_roots(const Policy* policy, VerifyInputs inputs) {
@@ -49,11 +51,6 @@ Result<Claims> authenticate(ByteView evidence, const VerifyInputs& inputs, Recog
                      "give the evidence alone; no evidence of any platform is that large"));
   recognised.platform = inputs.platform;
   const Adapter* const adapter = adapter_for(evidence, inputs.platform);
-  if (adapter == nullptr && inputs.platform) {
-    return checks.refused(ErrorCode::kUnsupported, "evidence.platform_unsupported", all_evidence(),
-                          "platform " + std::string(to_string(*inputs.platform)),
-                          "use a version of Gateway that verifies this platform");
-  }
   if (adapter == nullptr) {
     return checks.refused(ErrorCode::kMalformed, "evidence.unrecognised", all_evidence(),
                           std::to_string(evidence.size()) + " bytes of something else",
@@ -72,6 +69,10 @@ Result<Claims> authenticate(ByteView evidence, const VerifyInputs& inputs, Recog
 bool is_undecided(const Error& error) { return error.code() == ErrorCode::kUnavailable; }
 
 }  // namespace
+
+Caches make_caches() {
+  return {.nitro = nitro::make_chain_cache(), .snp = snp::make_chain_cache(), .dcap = dcap::make_cache()};
+}
 
 Verification verify(ByteView evidence, const Policy* policy, const VerifyInputs& inputs) {
   Verification verification;

@@ -4,19 +4,31 @@
 // Input:  untrusted bytes of any size and kind.
 // Output: Verification. `result` is present only when a policy was given and accepts.
 // Errors: those of the platform, of appraise(), and kLimitExceeded evidence.size, kMalformed evidence.unrecognised,
-//         kNotAuthentic evidence.platform, kUnsupported evidence.platform_unsupported
+//         kNotAuthentic evidence.platform
 //         kUnavailable, of a platform: an endorsement is missing, and authenticity is undecided
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "attestation/appraisal/appraise.h"
 #include "attestation/binding.h"
 #include "attestation/collateral/collateral.h"
+#include "attestation/dcap/authenticate.h"
 #include "attestation/nitro/authenticate.h"
+#include "attestation/snp/authenticate.h"
 
 namespace gateway::attestation {
+
+// What verified once, of each TEE: chains, revocation lists, Intel's collateral. Each is bounded and safe for
+// concurrent use; dates, roots and revocation are judged on every use. Absent members are not used.
+struct Caches {
+  std::shared_ptr<nitro::ChainCache> nitro;
+  std::shared_ptr<snp::ChainCache> snp;
+  std::shared_ptr<dcap::Cache> dcap;
+};
+Caches make_caches();
 
 struct VerifyInputs {
   Time at;
@@ -26,7 +38,7 @@ struct VerifyInputs {
   std::optional<ByteView> expected_nonce;
   std::optional<ByteView> expected_report_data;
   std::optional<ByteArray<48>> config_digest;
-  nitro::ChainCache* chain_cache = nullptr;
+  const Caches* caches = nullptr;
 };
 
 struct Verification {

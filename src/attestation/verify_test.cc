@@ -5,7 +5,8 @@
 
 #include <boost/json.hpp>
 
-#include "attestation/testing/fake_vendor.h"
+#include "attestation/testing/fake_amd.h"
+#include "attestation/testing/fake_intel.h"
 #include "attestation/verification_json.h"
 
 namespace gateway::attestation {
@@ -25,7 +26,7 @@ VerifyInputs inputs() {
                       .expected_nonce = {},
                       .expected_report_data = {},
                       .config_digest = {},
-                      .chain_cache = nullptr};
+                      .caches = nullptr};
   inputs.nitro = fake_local().as_local_root();
   return inputs;
 }
@@ -114,12 +115,46 @@ TEST(Verify, RefusesAwsChainsWhereLocalWasNamed) {
   EXPECT_EQ(reason(verification), "evidence.platform");
 }
 
-TEST(Verify, RefusesPlatformsThatItCannotVerify) {
-  for (const Platform platform : {Platform::kSnp, Platform::kTdx, Platform::kSgx}) {
+TEST(Verify, LetsTheParserOfTheNamedPlatformExplain) {
+  for (const auto& [platform, prefix] :
+       {std::pair{Platform::kSnp, "snp."}, std::pair{Platform::kTdx, "dcap."}, std::pair{Platform::kSgx, "dcap."}}) {
     VerifyInputs other = inputs();
     other.platform = platform;
-    EXPECT_EQ(reason(verify(fake_local().document(), nullptr, other)), "evidence.platform_unsupported");
+    const Verification verification = verify(fake_local().document(), nullptr, other);
+    EXPECT_EQ(verification.authentic, false);
+    EXPECT_EQ(verification.platform, platform);
+    EXPECT_THAT(reason(verification), ::testing::StartsWith(prefix));
   }
+}
+
+TEST(Verify, RecognisesEvidenceOfEveryPlatformByItsContent) {
+  const Verification snp = verify(testing::fake_amd().report(), nullptr, inputs());
+  EXPECT_EQ(snp.platform, Platform::kSnp);
+  EXPECT_EQ(snp.format, "snp.report");
+  const Verification tdx = verify(testing::fake_intel().tdx_quote(4), nullptr, inputs());
+  EXPECT_EQ(tdx.platform, Platform::kTdx);
+  EXPECT_EQ(tdx.format, "dcap.quote.v4");
+  const Verification sgx = verify(testing::fake_intel().sgx_quote(3), nullptr, inputs());
+  EXPECT_EQ(sgx.platform, Platform::kSgx);
+  EXPECT_EQ(sgx.format, "dcap.quote.v3");
+}
+
+TEST(Verify, LeavesUndecidedWhatLacksItsEndorsement) {
+  const Policy policy = local_policy();
+  for (const Policy* with : {static_cast<const Policy*>(nullptr), &policy}) {
+    const Verification verification = verify(testing::fake_amd().report(), with, inputs());
+    EXPECT_FALSE(verification.authentic);
+    EXPECT_EQ(verification.appraisal, AppraisalStatus::kNone);
+    EXPECT_EQ(reason(verification), "snp.endorsement_missing");
+  }
+}
+
+TEST(Verify, LetsNobodyElseSpeakForAVendor) {
+  const Collateral collateral = testing::fake_amd().collateral();
+  VerifyInputs with = inputs();
+  with.collateral = &collateral;
+  EXPECT_EQ(verify(testing::fake_amd().report(), nullptr, with).authentic, false);
+  EXPECT_EQ(verify(testing::fake_intel().tdx_quote(4), nullptr, with).authentic, false);
 }
 
 TEST(Verify, RefusesWhatItDoesNotRecognise) {

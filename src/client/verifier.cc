@@ -73,7 +73,7 @@ Verifier::Verifier(attestation::Policy policy, VerifierOptions options, const Tr
       options_(std::move(options)),
       anchors_(anchors_of(policy_, options_)),
       clock_(clock),
-      chains_(attestation::nitro::make_chain_cache()) {}
+      caches_(attestation::make_caches()) {}
 
 Challenge Verifier::challenge() const {
   Challenge challenge = fresh_challenge();
@@ -101,7 +101,7 @@ Status Verifier::judge_evidence(const attestation::AttestationResponse& response
                                    .expected_nonce = {},
                                    .expected_report_data = ByteView(report_data),
                                    .config_digest = keys.config_digest,
-                                   .chain_cache = chains_.get()};
+                                   .caches = &caches_};
   attestation::Collateral both;
   if (!response.collateral.empty()) {  // what this side holds comes first: the enclave's cannot crowd it out
     both = options_.collateral;

@@ -66,7 +66,7 @@ class Verifier {
   VerifierOptions options_;
   attestation::nitro::Anchors anchors_;
   const TrustClock& clock_;
-  std::shared_ptr<attestation::nitro::ChainCache> chains_;
+  attestation::Caches caches_;
   KnownKeys known_;
 };
 

@@ -130,7 +130,7 @@ Result<std::uint64_t> JsonCursor::number(std::uint64_t max) {
   std::uint64_t value = 0;
   for (; at_ < text_.size() && is_digit(text_[at_]); ++at_) {
     const auto digit = static_cast<std::uint64_t>(text_[at_] - '0');
-    if (value > (max - std::min(max, digit)) / 10) {
+    if (digit > max || value > (max - digit) / 10) {
       return fail(ErrorCode::kMalformed, "json.number", "a number is larger than " + std::to_string(max));
     }
     value = value * 10 + digit;

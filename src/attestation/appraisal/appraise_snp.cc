@@ -90,6 +90,11 @@ void check_chip(EntryAppraisal& appraisal) {
                       std::string(to_string(*expected.signing_key)), std::string(to_string(found.signing_key)),
                       "another key of AMD's vouches for this report than the policy names");
   }
+  if (expected.csp_id) {
+    appraisal.require(found.csp_id == expected.csp_id, "policy.csp_id", *expected.csp_id,
+                      found.csp_id ? std::string("another provider's key") : std::string("no provider's key"),
+                      "AMD lent the signing key to another provider than the policy names");
+  }
   appraisal.require_listed(expected.chip_ids, found.chip_id, "policy.chip_id", "chips",
                            "the guest runs on a chip that the policy does not list (zeros: the chip id is masked)");
 }

@@ -132,8 +132,9 @@ TEST(AppraiseSnp, ComparesBitsOfTheGuestPolicy) {
 
 TEST(AppraiseSnp, ComparesBitsOfThePlatform) {
   EXPECT_EQ(reason("platform_info = { smt_en = true, ecc_en = true, tsme_en = false }\n"), "");
-  for (const char* wrong : {"smt_en = false", "tsme_en = true", "ecc_en = false", "rapl_dis = true",
-                            "ciphertext_hiding_dram_en = true", "alias_check_complete = true", "tio_en = true"}) {
+  for (const char* wrong :
+       {"smt_en = false", "tsme_en = true", "ecc_en = false", "rapl_dis = true", "ciphertext_hiding_dram_en = true",
+        "alias_check_complete = true", "iommu_write_safe = true", "tio_en = true"}) {
     EXPECT_EQ(reason("platform_info = { " + std::string(wrong) + " }\n"), "policy.platform_info") << wrong;
   }
 }
@@ -189,6 +190,15 @@ TEST(AppraiseSnp, ComparesProductAndSigningKey) {
   EXPECT_EQ(reason("product = \"Milan\"\nsigning_key = \"vcek\"\n"), "");
   EXPECT_EQ(reason("product = \"Genoa\"\n"), "policy.product");
   EXPECT_EQ(reason("signing_key = \"vlek\"\n"), "policy.signing_key");
+  const auto lent = [](SnpClaims& snp) {
+    snp.signing_key = SnpSigningKey::kVlek;
+    snp.csp_id = "CN=cc-us-east-2.amazonaws.com";
+  };
+  const std::string vlek = "signing_key = \"vlek\"\n";
+  EXPECT_EQ(reason(lent, vlek + "csp_id = \"CN=cc-us-east-2.amazonaws.com\"\n"), "");
+  EXPECT_EQ(reason(lent, vlek + "csp_id = \"CN=cc-us-east-1.amazonaws.com\"\n"), "policy.csp_id");
+  EXPECT_EQ(reason([](SnpClaims& snp) { snp.signing_key = SnpSigningKey::kVlek; }, vlek + "csp_id = \"any\"\n"),
+            "policy.csp_id");
 }
 
 TEST(AppraiseSnp, IsUndecidedWithoutRevocation) {

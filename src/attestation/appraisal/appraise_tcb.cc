@@ -134,6 +134,9 @@ void appraise_intel_tcb(EntryAppraisal& appraisal) {
                        "give both with --collateral: TCB info for the platform's FMSPC and the (TD) QE identity");
   };
   if (!tcb || tcb->status == "Unknown" || !tcb->evaluation_number) return undecide("none that applies");
+  // Without the quoting enclave's identity the status says only half; what no identity could mend is refused below.
+  const bool hopeless = tcb->status == "NotSupported" || tcb->status == "Revoked";
+  if (!tcb->qe_status && !hopeless) return undecide("TCB info alone, without a QE identity that applies");
   if (tcb->next_update && *tcb->next_update < appraisal.at())
     return undecide("TCB data that was due for renewal at " + to_rfc3339(*tcb->next_update));
   if (tcb->next_update) appraisal.valid_until(*tcb->next_update);

@@ -67,6 +67,16 @@ TEST(AppraiseTcb, NeverAcceptsRevokedOrUnsupportedPlatforms) {
   }
 }
 
+TEST(AppraiseTcb, RefusesWhatNoFurtherDataCouldMend) {
+  for (const char* status : {"Revoked", "NotSupported"}) {
+    const Claims claims = tdx_with([&](TcbStatement& tcb) {
+      tcb.status = status;
+      tcb.qe_status.reset();
+    });
+    EXPECT_EQ(reason(judged(claims, tdx_entry())), "policy.tcb_status") << status;
+  }
+}
+
 TEST(AppraiseTcb, JudgesAdvisoriesWithEveryStatusButUpToDate) {
   const std::string hardening = "tcb_status = [\"SWHardeningNeeded\"]\n";
   const Claims claims = tdx_of("SWHardeningNeeded", {"INTEL-SA-00334", "INTEL-SA-00615"});
@@ -108,7 +118,11 @@ TEST(AppraiseTcb, RefusesEntriesWithoutAMinimumThatNoFileMade) {
 TEST(AppraiseTcb, IsUndecidedWithoutTcbDataThatApplies) {
   const std::vector<std::function<void(TcbStatement&)>> changes{
       [](TcbStatement& tcb) { tcb.status = "Unknown"; }, [](TcbStatement& tcb) { tcb.evaluation_number.reset(); },
-      [](TcbStatement& tcb) { tcb.next_update = kNow - Duration(1); }};
+      [](TcbStatement& tcb) { tcb.next_update = kNow - Duration(1); }, [](TcbStatement& tcb) { tcb.qe_status.reset(); },
+      [](TcbStatement& tcb) {
+        tcb.qe_status.reset();
+        tcb.status = "OutOfDate";
+      }};
   for (const auto& change : changes) {
     const Verdict verdict = judged(tdx_with(change), tdx_entry());
     EXPECT_EQ(reason(verdict), "policy.tcb_unknown");

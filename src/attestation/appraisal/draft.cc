@@ -25,6 +25,11 @@ bool is_zero(const Bytes& bytes) {
   return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
 }
 
+// Fits into a TOML string as it stands.
+bool is_plain(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+}
+
 std::string line(const std::string& key, const std::string& value, const std::string& comment = {}) {
   return key + " = " + value + (comment.empty() ? "" : "  # " + comment) + "\n";
 }
@@ -56,6 +61,8 @@ void describe_snp(const SnpClaims& claims, Entry& entry) {
   entry.keys +=
       line("product", quoted(to_string(claims.product)), "TCB components of one product mean nothing on another");
   entry.keys += line("signing_key", quoted(to_string(claims.signing_key)));
+  if (claims.csp_id && is_plain(*claims.csp_id))
+    entry.keys += line("csp_id", quoted(*claims.csp_id), "the provider to whom AMD lent the key");
   if (claims.vmpl != 0)
     entry.keys += line("vmpl", std::to_string(claims.vmpl), "NOT 0: software below VMPL 0 asked for it");
   if (claims.policy.migrate_ma)

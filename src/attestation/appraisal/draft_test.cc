@@ -111,6 +111,20 @@ TEST(DraftPolicy, TakesTheLowestTcbOfEvidenceOfOneKind) {
   EXPECT_THAT(text, HasSubstr("From 3 pieces of evidence"));
 }
 
+TEST(DraftPolicy, NamesTheProviderOfALentKey) {
+  const auto lent_to = [](const char* provider) {
+    return snp_claims([=](SnpClaims& snp, Found&) {
+      snp.signing_key = SnpSigningKey::kVlek;
+      snp.csp_id = provider;
+    });
+  };
+  const std::string text = drafted({lent_to("CN=one.example")}).value();
+  EXPECT_EQ(verdict_on(lent_to("CN=one.example"), text), AppraisalStatus::kAffirming);
+  EXPECT_EQ(verdict_on(lent_to("CN=two.example"), text), AppraisalStatus::kContraindicated);
+  const std::string odd = drafted({lent_to("a\"\nplatform = 1")}).value();
+  EXPECT_EQ(verdict_on(lent_to("a\"\nplatform = 1"), odd), AppraisalStatus::kAffirming);
+}
+
 TEST(DraftPolicy, NamesFmcWhereTheProductHasIt) {
   const Claims turin = snp_claims([](SnpClaims& snp, Found&) { snp.reported_tcb.fmc = 1; });
   const std::string text = drafted({turin}).value();

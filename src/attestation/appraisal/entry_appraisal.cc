@@ -94,7 +94,7 @@ void EntryAppraisal::check_revocation() {
     return;
   }
   undecide("policy.revocation_unknown", "every certificate held against its vendor's revocation list",
-           "no list was given that covers the chain at this time",
+           "a chain that no list given covers at this time",
            "give the vendor's CRLs with --collateral (AMD: kdsintf.amd.com/…/crl; Intel: pckcrl and the root's CRL)");
 }
 

@@ -33,15 +33,17 @@ std::string tdx_head() { return "[[accept]]\nplatform = \"tdx\"\nmin_tcb_evaluat
 std::string sgx_head() { return "[[accept]]\nplatform = \"sgx\"\nmin_tcb_evaluation_number = 17\n"; }
 
 TEST(PolicySnp, ReadsEveryKey) {
-  const PolicyEntry entry = only(
-      snp_head() + "min_tcb = { fmc = 1, boot_loader = 2, tee = 3, snp = 4, microcode = 255 }\nmin_committed_tcb = " +
-      kFloor + "\nmin_launch_tcb = " + kFloor +
-      "\nproduct = \"Turin\"\nsigning_key = \"vlek\"\nvmpl = 3\nallow_migration = true\nmin_abi = \"1.51\"\npolicy = { "
-      "smt = false }\nplatform_info = { ecc_en = true }\nmin_guest_svn = 4294967295\nhost_data = \"" +
-      digits(64) + "\"\nfamily_id = \"" + digits(32) + "\"\nimage_id = \"" + digits(32) + "\"\nid_key_digest = \"" +
-      digits(96) + "\"\nauthor_key_digest = \"" + digits(96, 'b') + "\"\nchip_ids = [\"" + digits(128) + "\", \"" +
-      digits(16) + "\"]\nreport_data = \"" + digits(128) + "\"\nconfig = \"sha384:" + digits(96) +
-      "\"\nmax_age = \"1m\"\ndebug = true\n");
+  const PolicyEntry entry =
+      only(snp_head() +
+           "min_tcb = { fmc = 1, boot_loader = 2, tee = 3, snp = 4, microcode = 255 }\nmin_committed_tcb = " + kFloor +
+           "\nmin_launch_tcb = " + kFloor +
+           "\nproduct = \"Turin\"\nsigning_key = \"vlek\"\ncsp_id = \"CN=x\"\nvmpl = 3\nallow_migration = "
+           "true\nmin_abi = \"1.51\"\npolicy = { "
+           "smt = false }\nplatform_info = { ecc_en = true }\nmin_guest_svn = 4294967295\nhost_data = \"" +
+           digits(64) + "\"\nfamily_id = \"" + digits(32) + "\"\nimage_id = \"" + digits(32) +
+           "\"\nid_key_digest = \"" + digits(96) + "\"\nauthor_key_digest = \"" + digits(96, 'b') +
+           "\"\nchip_ids = [\"" + digits(128) + "\", \"" + digits(16) + "\"]\nreport_data = \"" + digits(128) +
+           "\"\nconfig = \"sha384:" + digits(96) + "\"\nmax_age = \"1m\"\ndebug = true\n");
   EXPECT_EQ(entry.platform, Platform::kSnp);
   EXPECT_EQ(to_hex(*entry.snp.measurement), digits(96));
   EXPECT_EQ(entry.tcb.min_tcb->fmc, 1);
@@ -53,6 +55,7 @@ TEST(PolicySnp, ReadsEveryKey) {
   EXPECT_EQ(entry.tcb.min_launch_tcb->snp, 8);
   EXPECT_EQ(entry.snp.product, SnpProduct::kTurin);
   EXPECT_EQ(entry.snp.signing_key, SnpSigningKey::kVlek);
+  EXPECT_EQ(entry.snp.csp_id, "CN=x");
   EXPECT_EQ(entry.snp.vmpl, 3U);
   EXPECT_TRUE(entry.allow_migration);
   EXPECT_EQ(entry.snp.min_abi->minor, 51);
@@ -115,6 +118,9 @@ TEST(PolicySnp, RefusesBadValues) {
                                  std::string("product = \"Rome\"\n"),
                                  std::string("product = \"milan\"\n"),
                                  std::string("signing_key = \"VCEK\"\n"),
+                                 std::string("csp_id = \"CN=x\"\n"),
+                                 std::string("signing_key = \"vcek\"\ncsp_id = \"CN=x\"\n"),
+                                 std::string("signing_key = \"vlek\"\ncsp_id = \"\"\n"),
                                  std::string("min_abi = \"1\"\n"),
                                  std::string("min_abi = \"1.256\"\n"),
                                  std::string("min_abi = \"1.5.1\"\n"),

@@ -79,6 +79,11 @@ Status read_product_and_key(codec::TomlTable& table, SnpReference& snp) {
     }
     if (!snp.signing_key) return table.bad_value("signing_key", "expected \"vcek\" or \"vlek\"");
   }
+  GATEWAY_ASSIGN(snp.csp_id, table.optional_text("csp_id"));
+  if (snp.csp_id && (snp.csp_id->empty() || snp.signing_key != SnpSigningKey::kVlek)) {
+    return table.bad_value("csp_id", "expected a provider's id beside signing_key = \"vlek\"",
+                           "only a VLEK's certificate names a provider");
+  }
   return {};
 }
 

@@ -13,13 +13,14 @@ constexpr std::array<SnpPolicyBit, 7> kPolicyBits{{{"smt", &SnpPolicy::smt},
                                                    {"ciphertext_hiding_dram", &SnpPolicy::ciphertext_hiding_dram},
                                                    {"page_swap_disable", &SnpPolicy::page_swap_disable}}};
 
-constexpr std::array<SnpPlatformBit, 7> kPlatformBits{
+constexpr std::array<SnpPlatformBit, 8> kPlatformBits{
     {{"smt_en", &SnpPlatformInfo::smt_en},
      {"tsme_en", &SnpPlatformInfo::tsme_en},
      {"ecc_en", &SnpPlatformInfo::ecc_en},
      {"rapl_dis", &SnpPlatformInfo::rapl_dis},
      {"ciphertext_hiding_dram_en", &SnpPlatformInfo::ciphertext_hiding_dram_en},
      {"alias_check_complete", &SnpPlatformInfo::alias_check_complete},
+     {"iommu_write_safe", &SnpPlatformInfo::iommu_write_safe},
      {"tio_en", &SnpPlatformInfo::tio_en}}};
 
 using Register = const ByteArray<48>*;

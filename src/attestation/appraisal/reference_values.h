@@ -53,6 +53,7 @@ struct SnpReference {
   std::uint32_t vmpl = 0;
   std::optional<SnpProduct> product;
   std::optional<SnpSigningKey> signing_key;
+  std::optional<std::string> csp_id;                       // of a VLEK: the provider to whom AMD lent it
   std::optional<SnpVersion> min_abi;                       // of GUEST_POLICY: major and minor
   std::map<std::string, bool, std::less<>> policy;         // GUEST_POLICY's bits by AMD's names
   std::map<std::string, bool, std::less<>> platform_info;  // PLATFORM_INFO's bits by AMD's names

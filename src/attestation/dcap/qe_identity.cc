@@ -3,8 +3,10 @@
 namespace gateway::attestation::dcap {
 namespace {
 
-constexpr DocumentIds kIds{
-    .json = "dcap.qe_identity.json", .version = "dcap.qe_identity.version", .field = "dcap.qe_identity.field"};
+constexpr DocumentIds kIds{.json = {ErrorCode::kMalformed, "dcap.qe_identity.json"},
+                           .limit = {ErrorCode::kLimitExceeded, "dcap.qe_identity.limit"},
+                           .version = {ErrorCode::kUnsupported, "dcap.qe_identity.version"},
+                           .field = {ErrorCode::kMalformed, "dcap.qe_identity.field"}};
 
 constexpr const char* kNotIntels = "do not trust this quote: another enclave than Intel's quoting enclave signed it";
 

@@ -5,7 +5,7 @@
 // Bounds: those of signed_json.h.
 // Spec:   Intel PCS API v4, "Get Quoting Enclave Identity"; Intel SGX DCAP QVL, "Verify QE Identity". The quote
 //         verification enclave's identity (QVE) is read like the others and matches no quote. Version 1 is refused.
-// Errors: kMalformed, kLimitExceeded dcap.qe_identity.json; kMalformed dcap.qe_identity.field;
+// Errors: kMalformed dcap.qe_identity.json, dcap.qe_identity.field; kLimitExceeded dcap.qe_identity.limit;
 //         kUnsupported dcap.qe_identity.version;
 //         kNotAuthentic dcap.qe_identity.{miscselect,attributes,mrsigner,isvprodid}
 #pragma once

@@ -66,10 +66,12 @@ class QuoteReader {
     const auto& lines = checks_.lines();
     const bool has_line = !lines.empty() && lines.back().outcome == Outcome::kRefused && lines.back().id == error.id();
     if (has_line) return std::unexpected(std::move(error));
-    const bool reserved = error.error_id() == kReserved;
-    return checks_.refused(error.code(), error.error_id(),
-                           reserved ? "zeros in reserved bytes" : "a quote of the length that it declares",
-                           reserved ? "another value" : "fewer bytes: " + bytes_text(input_.size()), kSender);
+    if (error.error_id() == kReserved) {
+      return checks_.refused(ErrorCode::kMalformed, "dcap.quote.reserved_not_zero", "zeros in reserved bytes",
+                             "another value", kSender);
+    }
+    return checks_.refused(ErrorCode::kMalformed, "dcap.quote.truncated", "a quote of the length that it declares",
+                           "fewer bytes: " + bytes_text(input_.size()), kSender);
   }
 
   Status read_all() {

@@ -65,15 +65,16 @@ std::optional<TcbStatus> tcb_status_from(std::string_view word) {
 }
 
 std::unexpected<Error> FieldReader::bad(std::string_view name, std::string_view expected) const {
-  return fail(ErrorCode::kMalformed, ids_.field, std::string(name) + ": expected " + std::string(expected));
+  return fail(ids_.field.code, ids_.field.id, std::string(name) + ": expected " + std::string(expected));
 }
 
 std::unexpected<Error> FieldReader::unsupported_version(std::string_view expected) const {
-  return fail(ErrorCode::kUnsupported, ids_.version, "expected " + std::string(expected));
+  return fail(ids_.version.code, ids_.version.id, "expected " + std::string(expected));
 }
 
 std::unexpected<Error> FieldReader::json_error(const Error& cause) const {
-  return fail(cause.code(), ids_.json, cause.message());
+  const Refusal& refusal = cause.code() == ErrorCode::kLimitExceeded ? ids_.limit : ids_.json;
+  return fail(refusal.code, refusal.id, cause.message());
 }
 
 Result<std::string_view> FieldReader::text(std::string_view name) {

@@ -24,10 +24,15 @@ inline constexpr std::size_t kMaxLevels = 256;
 inline constexpr std::size_t kMaxAdvisories = 256;
 inline constexpr std::size_t kMaxWord = 64;  // of an advisory's id
 
+struct Refusal {
+  ErrorCode code;
+  ErrorId id;
+};
 struct DocumentIds {
-  ErrorId json;     // kMalformed, kLimitExceeded: not JSON as it is read here
-  ErrorId version;  // kUnsupported
-  ErrorId field;    // kMalformed: a field is missing or not what the specification says
+  Refusal json;     // not JSON as it is read here
+  Refusal limit;    // larger or deeper than it may be
+  Refusal version;  // of no version that is read here
+  Refusal field;    // a field is missing or not what the specification says
 };
 
 // A level that is judged by one SVN: of a quoting enclave or a TDX module.
@@ -120,7 +125,7 @@ template <class ReadBody>
 Result<SignedBody> read_envelope(ByteView bytes, std::string_view name, const DocumentIds& ids, ReadBody read_body) {
   const codec::JsonCursor::Limits limits{.bytes = kMaxDocument, .depth = 12, .members = 64};
   auto cursor = codec::JsonCursor::open(as_text(bytes), limits);
-  if (!cursor) return fail(ErrorCode::kLimitExceeded, ids.json, cursor.error().detail());
+  if (!cursor) return fail(ids.limit.code, ids.limit.id, cursor.error().detail());
   FieldReader reader(*cursor, ids);
   SignedBody document;
   bool has_body = false;

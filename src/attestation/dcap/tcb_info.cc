@@ -3,8 +3,10 @@
 namespace gateway::attestation::dcap {
 namespace {
 
-constexpr DocumentIds kIds{
-    .json = "dcap.tcb_info.json", .version = "dcap.tcb_info.version", .field = "dcap.tcb_info.field"};
+constexpr DocumentIds kIds{.json = {ErrorCode::kMalformed, "dcap.tcb_info.json"},
+                           .limit = {ErrorCode::kLimitExceeded, "dcap.tcb_info.limit"},
+                           .version = {ErrorCode::kUnsupported, "dcap.tcb_info.version"},
+                           .field = {ErrorCode::kMalformed, "dcap.tcb_info.field"}};
 constexpr std::size_t kComponents = 16;
 
 // "sgxtcbcomp01svn" … "sgxtcbcomp16svn" → 0 … 15.

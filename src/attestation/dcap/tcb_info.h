@@ -5,7 +5,7 @@
 //         specification.
 // Bounds: those of signed_json.h; kMaxModules TDX module identities.
 // Spec:   Intel PCS API v3 and v4, "Get TCB Info". Version 1 (2018) is refused: it names no PCE and has no successor.
-// Errors: kMalformed, kLimitExceeded dcap.tcb_info.json; kMalformed dcap.tcb_info.field;
+// Errors: kMalformed dcap.tcb_info.json, dcap.tcb_info.field; kLimitExceeded dcap.tcb_info.limit;
 //         kUnsupported dcap.tcb_info.version
 #pragma once
 

@@ -26,7 +26,8 @@ Result<Claims> authenticate_evidence(ByteView evidence, const VerifyInputs& inpu
                           "this evidence is of another platform than you named");
   }
   const bool aws_alone = inputs.platform == Platform::kNitro;
-  return authenticate(document, aws_alone ? Anchors{} : inputs.nitro, inputs.at, inputs.chain_cache, &checks);
+  return authenticate(document, aws_alone ? Anchors{} : inputs.nitro, inputs.at,
+                      inputs.caches ? inputs.caches->nitro.get() : nullptr, &checks);
 }
 
 }  // namespace

@@ -18,11 +18,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   VerifyInputs inputs{.at = at,
                       .platform = {},
                       .nitro = {},
-                      .collateral = {},
+                      .collateral = nullptr,
                       .expected_nonce = {},
                       .expected_report_data = {},
                       .config_digest = {},
-                      .chain_cache = nullptr};
+                      .caches = nullptr};
   if (const auto document = nitro::parse_document(input)) {
     inputs.nitro.local_root_sha256.push_back(crypto::sha256(document->cabundle.front()));
   }

@@ -62,11 +62,11 @@ class NitroVectors : public ::testing::Test {
     VerifyInputs inputs{.at = at,
                         .platform = {},
                         .nitro = {},
-                        .collateral = {},
+                        .collateral = nullptr,
                         .expected_nonce = {},
                         .expected_report_data = {},
                         .config_digest = {},
-                        .chain_cache = nullptr};
+                        .caches = nullptr};
     return verify(evidence, policy, inputs);
   }
   std::vector<Vector> vectors_;

@@ -17,7 +17,10 @@ struct Found {
                    .advisories = {},
                    .evaluation_number = 17,
                    .tcb_date = kNow - std::chrono::days(100),
-                   .next_update = kNow + std::chrono::days(30)};
+                   .next_update = kNow + std::chrono::days(30),
+                   .platform_status = "UpToDate",
+                   .tdx_module_status = "UpToDate",
+                   .qe_status = "UpToDate"};
 };
 
 SnpClaims snp_fields();  // Milan, VCEK, reported_tcb 4.0.22.213
