@@ -46,7 +46,7 @@ install(FILES ${PROJECT_BINARY_DIR}/gatewayConfig.cmake ${PROJECT_BINARY_DIR}/ga
 set(pages ${PROJECT_SOURCE_DIR}/man/gateway.1 ${PROJECT_SOURCE_DIR}/man/gatewayd.8
           ${PROJECT_SOURCE_DIR}/man/gateway-policy.5)
 set(made)
-foreach(command build inspect run ps logs stop connect verify token config release doctor demo)
+foreach(command build inspect run ps logs stop connect verify collateral token config release doctor demo)
   set(page ${PROJECT_BINARY_DIR}/man/gateway-${command}.1)
   add_custom_command(OUTPUT ${page} DEPENDS gateway ${PROJECT_SOURCE_DIR}/man/from-help
                      COMMAND ${PROJECT_SOURCE_DIR}/man/from-help $<TARGET_FILE:gateway> ${command}

@@ -16,7 +16,7 @@ _gateway() {
     word=${COMP_WORDS[i]}
     [[ $word == -* ]] && break
     case ${command[*]} in
-      '' | token | config | release) command+=("$word") ;;
+      '' | token | config | release | collateral) command+=("$word") ;;
       *) break ;;
     esac
   done
@@ -24,13 +24,14 @@ _gateway() {
   case $previous in
     --platform) COMPREPLY=($(compgen -W 'auto nitro local snp tdx sgx' -- "$current")); return ;;
     --vmm-type) COMPREPLY=($(compgen -W 'qemu ec2 gce' -- "$current")); return ;;
+    --product) COMPREPLY=($(compgen -W 'Milan Genoa Turin' -- "$current")); return ;;
     --right) COMPREPLY=($(compgen -W 'call logs metrics' -- "$current")); return ;;
     --policy | --root | --collateral | --config | --tokens | --token-file | --key | --list | --release | --release-key | \
-      --access-key | --access-key-out | --signature | --newest | --ear-key | --runtime | --cache | --ovmf | -o | --output)
+      --access-key | --access-key-out | --signature | --newest | --ear-key | --for | --tls-root | --runtime | --cache | --ovmf | -o | --output)
       compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    --name | --id | --listen | --at | --nonce | --report-data | --life | --grace | --version | --floor | --commit) return ;;
+    --name | --id | --listen | --at | --nonce | --report-data | --life | --grace | --version | --floor | --commit | --pccs | --kds | --proxy | --timeout) return ;;
   esac
-  if [[ $current == -* || ${#command[@]} -eq 0 || " token config release " == *" ${command[*]} "* ]]; then
+  if [[ $current == -* || ${#command[@]} -eq 0 || " token config release collateral policy ear verifier " == *" ${command[*]} "* ]]; then
     COMPREPLY=($(compgen -W "$(_gateway_words "${command[@]}")" -- "$current"))
     [[ $current != -* ]] && COMPREPLY=($(printf '%s\n' "${COMPREPLY[@]}" | grep -v '^-'))
     return

@@ -7,6 +7,7 @@
 
 #include "build.h"
 #include "bundle.h"
+#include "collateral.h"
 #include "config.h"
 #include "connect.h"
 #include "demo.h"
@@ -292,6 +293,37 @@ void add_policy(CLI::App& gateway, int& status) {
       "With --against the status is 1 when something would be refused that is not, 3 when it would be undecided.");
 }
 
+void add_collateral(CLI::App& gateway, int& status) {
+  CLI::App* const collateral =
+      gateway.add_subcommand("collateral", "certificates, revocation lists and TCB data that evidence needs");
+  collateral->require_subcommand(1);
+  std::shared_ptr<CollateralFetchOptions> o;
+  CLI::App* const app = command(*collateral, "fetch", "obtain from AMD and Intel what a piece of evidence needs",
+                                status, o, run_collateral_fetch);
+  app->add_option("--for", o->evidence, "the evidence: a file, or '-'")->type_name("EVIDENCE")->required();
+  app->add_option("-o,--output", o->output, "where the files go; made if it is not there")
+      ->type_name("FOLDER")
+      ->required();
+  app->add_option("--pccs", o->pccs, "a PCCS instead of Intel's own service")->type_name("URL");
+  app->add_option("--kds", o->kds, "a mirror instead of AMD's own service")->type_name("URL");
+  app->add_option("--proxy", o->proxy, "an HTTP proxy (default: https_proxy, no_proxy)")->type_name("URL");
+  app->add_option("--tls-root", o->tls_roots, "a further root for the services' TLS certificates")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app->add_option("--cache", o->cache, "keep answers here until they expire")->type_name("FOLDER");
+  app->add_option("--product", o->product, "Milan, Genoa or Turin, for reports that do not say")->type_name("NAME");
+  app->add_option("--timeout", o->timeout, "how long one request may take (default 30s)")->type_name("DURATION");
+  app->add_option("--at", o->at, "judge as of this time what has expired (default: now)")->type_name("RFC3339");
+  add_json(app, o->json);
+  collateral->footer(
+      "Examples:\n"
+      "  gateway collateral fetch --for report.bin -o collateral/\n"
+      "  gateway collateral fetch --for quote.bin -o collateral/ --pccs https://localhost:8081 --tls-root pccs.pem\n"
+      "Then: gateway verify quote.bin --policy policy.toml --collateral collateral/\n"
+      "AMD answers about one request in ten seconds. Nothing that was fetched is believed because of where it came "
+      "from.");
+}
+
 void add_ear(CLI::App& gateway, int& status) {
   CLI::App* const ear = gateway.add_subcommand("ear", "results of verifiers as signed tokens");
   ear->require_subcommand(1);
@@ -536,6 +568,7 @@ int main(int argc, char** argv) {
   add_connect(gateway, status);
   add_verify(gateway, status);
   add_policy(gateway, status);
+  add_collateral(gateway, status);
   add_ear(gateway, status);
   add_verifier(gateway, status);
   add_bundle(gateway, status);

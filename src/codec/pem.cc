@@ -22,17 +22,23 @@ std::unexpected<Error> syntax(const char* detail) {
   return fail(ErrorCode::kMalformed, "pem.syntax", detail, "export the file again in PEM form; it may be damaged");
 }
 
+// `text` begins behind the BEGIN line, and ends up behind the END line. Another BEGIN may follow on that very line: so
+// it is where somebody put files one after another whose last lines had no end.
 Result<PemBlock> read_block(std::string_view label, std::string_view& text) {
+  const std::string end = std::string(kEnd).append(label).append(kDashes);
   std::string base64;
   while (!text.empty()) {
-    std::string_view line = take_line(text);
+    const std::string_view from_here = text;
+    const std::string_view line = take_line(text);
     if (!line.starts_with(kDashes)) {
       base64.append(line);
       continue;
     }
-    const bool closes = line.starts_with(kEnd) && line.ends_with(kDashes) &&
-                        line.substr(kEnd.size(), line.size() - kEnd.size() - kDashes.size()) == label;
-    if (!closes) return syntax("a PEM block does not end with the END line of its own label");
+    const bool closes = line.starts_with(end);
+    const bool another = closes && line.substr(end.size()).starts_with(kBegin);
+    if (!closes || (line != end && !another))
+      return syntax("a PEM block does not end with the END line of its own label");
+    if (another) text = from_here.substr(end.size());
     auto bytes = from_base64(base64);
     if (!bytes) return syntax("expected base64 inside a PEM block, found something else");
     return PemBlock{std::string(label), *std::move(bytes)};

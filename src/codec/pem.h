@@ -1,5 +1,5 @@
 // PEM (RFC 7468): blocks of base64 between BEGIN and END lines. Text outside blocks is passed over, as people's files
-// have it; inside a block only strict base64 and line ends are accepted.
+// have it; inside a block only strict base64 and line ends are accepted. A BEGIN may follow an END on the same line.
 //
 // Errors: kMalformed pem.syntax; kLimitExceeded pem.count
 #pragma once

@@ -38,6 +38,18 @@ TEST(Pem, PassesOverTextOutsideOfBlocksAndOtherLineEnds) {
   EXPECT_TRUE(parse_pem("", 4)->empty());
 }
 
+TEST(Pem, ReadsBlocksThatWerePutTogetherWithoutALineEnd) {
+  const auto blocks =
+      parse_pem("-----BEGIN A-----\nAQID\n-----END A----------BEGIN BB-----\nBAUG\n-----END BB-----\n", 4);
+  ASSERT_TRUE(blocks) << blocks.error().message();
+  ASSERT_EQ(blocks->size(), 2U);
+  EXPECT_EQ(to_hex(blocks->at(0).bytes), "010203");
+  EXPECT_EQ(blocks->at(1).label, "BB");
+  EXPECT_EQ(to_hex(blocks->at(1).bytes), "040506");
+  EXPECT_EQ(refusal("-----BEGIN A-----\nAQID\n-----END A-----x\n"), "pem.syntax");
+  EXPECT_EQ(refusal("-----BEGIN A-----\nAQID\n-----END B----------BEGIN A-----\n-----END A-----\n"), "pem.syntax");
+}
+
 TEST(Pem, RefusesBrokenBlocks) {
   EXPECT_EQ(refusal("-----BEGIN A-----\nAQID\n"), "pem.syntax");
   EXPECT_EQ(refusal("-----BEGIN A-----\nAQID\n-----END B-----\n"), "pem.syntax");

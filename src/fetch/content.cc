@@ -4,8 +4,8 @@
 #include <boost/json.hpp>
 
 #include "attestation/collateral/collateral.h"
+#include "attestation/snp/endorsement.h"
 #include "codec/json.h"
-#include "codec/pem.h"
 
 namespace gateway::fetch {
 namespace {
@@ -13,7 +13,6 @@ namespace {
 namespace json = boost::json;
 using attestation::Collateral;
 
-constexpr const char* kHardwareIdOid = "1.3.6.1.4.1.3704.1.4";  // AMD 57230 §3: hwID
 constexpr codec::JsonLimits kJson{.bytes = Collateral::kMaxFile, .depth = 32, .values = 100'000};
 
 std::unexpected<Error> other(const char* expected) {
@@ -30,11 +29,20 @@ std::string lower(std::string_view text) {
 
 std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
 
+bool same_levels(const attestation::SnpTcb& a, const attestation::SnpTcb& b) {
+  return a.fmc == b.fmc && a.boot_loader == b.boot_loader && a.tee == b.tee && a.snp == b.snp &&
+         a.microcode == b.microcode;
+}
+
 Result<Content> one_certificate(const Want& want, const Collateral& found) {
   if (found.certificates.size() != 1 || !found.crls.empty()) return other("a VCEK certificate");
   const crypto::Certificate& certificate = found.certificates.front();
-  const auto hardware = certificate.extension(kHardwareIdOid);
-  if (!hardware || !equal(*hardware, want.chip_id)) return other("a VCEK certificate of this chip");
+  const auto vcek = attestation::snp::read_endorsement(certificate);
+  if (!vcek || vcek->kind != attestation::SnpSigningKey::kVcek) return other("a VCEK certificate");
+  if (!want.vcek || vcek->product != want.vcek->product || vcek->chip_id != want.vcek->chip_id ||
+      !same_levels(vcek->tcb, want.vcek->tcb)) {
+    return other("a VCEK certificate of this chip and TCB");
+  }
   return Content{.parts = {{want.name, "der", certificate.der()}}, .validity = certificate.validity()};
 }
 

@@ -23,7 +23,6 @@ Want want_of(Kind kind) {
   want.authority = "ARK-Milan";
   want.id = kind == Kind::kTcbInfo ? "TDX" : "TD_QE";
   if (kind == Kind::kTcbInfo) want.fmspc = kFmspc;
-  want.chip_id = Bytes(64, 0xab);
   return want;
 }
 Answer answer_of(std::string_view body) { return {.content_type = {}, .body = to_bytes(body), .issuer_chain = {}}; }
@@ -56,19 +55,38 @@ TEST(Content, RefusesAnotherList) {
   EXPECT_EQ(refusal(Kind::kRootCrl, tcb_info("TDX", kFmspc)), kContent);
 }
 
-TEST(Content, TakesTheVcekOfTheRightChip) {
-  const auto issue = [](const Bytes& chip) {
-    return root().issue("SEV-VCEK", root().key.public_key(), {{.oid = "1.3.6.1.4.1.3704.1.4", .value = chip}});
-  };
-  const auto vcek = issue(Bytes(64, 0xab));
-  const auto content = recognise(want_of(Kind::kVcek), answer_of(text_of(vcek.der())));
+TEST(Content, TakesTheVcekOfTheRightChipAndTcb) {
+  const auto& amd = attestation::testing::fake_amd();
+  const auto vcek = amd.endorsement();
+  Want want = want_of(Kind::kVcek);
+  want.vcek =
+      SnpNeeds{.product = SnpProduct::kMilan,
+               .key = attestation::SnpSigningKey::kVcek,
+               .chip_id = attestation::testing::fake_chip_id(SnpProduct::kMilan),
+               .tcb = attestation::snp::tcb_of(attestation::testing::fake_tcb(SnpProduct::kMilan), SnpProduct::kMilan)};
+  const auto content = recognise(want, answer_of(text_of(vcek.der())));
   ASSERT_TRUE(content) << content.error().message();
   EXPECT_EQ(content->parts[0].bytes, vcek.der());
   EXPECT_EQ(content->validity.not_after, vcek.validity().not_after);
-  EXPECT_EQ(refusal(Kind::kVcek, text_of(issue(Bytes(64, 0xac)).der())), kContent);
-  EXPECT_EQ(refusal(Kind::kVcek, text_of(root().certificate.der())), kContent);
-  EXPECT_EQ(refusal(Kind::kVcek, vcek.to_pem() + root().certificate.to_pem()), kContent);
-  EXPECT_EQ(refusal(Kind::kVcek, text_of(root().list())), kContent);
+  const auto judge = [&](std::string_view body) { return refusal(want, answer_of(body)); };
+  EXPECT_EQ(judge(text_of(amd.endorsement({.product = SnpProduct::kGenoa}).der())), kContent);
+  EXPECT_EQ(judge(text_of(amd.endorsement({.key = attestation::SnpSigningKey::kVlek}).der())), kContent);
+  EXPECT_EQ(judge(text_of(root().certificate.der())), kContent);
+  EXPECT_EQ(judge(vcek.to_pem() + root().certificate.to_pem()), kContent);
+  EXPECT_EQ(judge(vcek.to_pem() + codec::write_pem("X509 CRL", root().list())), kContent);
+  EXPECT_EQ(judge(text_of(root().list())), kContent);
+  const Want good = want;
+  want.vcek->chip_id[0] ^= 1;
+  EXPECT_EQ(judge(text_of(vcek.der())), kContent);
+  for (auto level : {&attestation::SnpTcb::boot_loader, &attestation::SnpTcb::tee, &attestation::SnpTcb::snp,
+                     &attestation::SnpTcb::microcode}) {
+    want = good;
+    want.vcek->tcb.*level ^= 1;
+    EXPECT_EQ(judge(text_of(vcek.der())), kContent);
+  }
+  want = good;
+  want.vcek->tcb.fmc = 1;
+  EXPECT_EQ(judge(text_of(vcek.der())), kContent);
 }
 
 TEST(Content, TakesAChainOfTheRightProduct) {

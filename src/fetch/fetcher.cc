@@ -29,7 +29,7 @@ Status judge(const HttpResponse& response) {
     return fail(ErrorCode::kUnavailable, "collateral.fetch.busy", "the service has no time for us: status " + status,
                 "try again in a few minutes");
   }
-  if (response.status == 404) {
+  if (response.status == 404 || response.status == 400) {
     return fail(ErrorCode::kNotFound, "collateral.fetch.not_found", "the service does not know what was asked for",
                 "check that the evidence and the service belong together: product, chip and TCB, or FMSPC");
   }

@@ -116,11 +116,12 @@ Status tunnel(Stream& stream, const Proxy& proxy, const Url& url) {
               head.status == 407 ? "give the proxy's user and password in its URL" : "check the proxy");
 }
 
-Result<Stream> open(const Url& url, const channel::TlsContext& tls, const std::optional<Proxy>& proxy,
+Result<Stream> open(const Url& url, const channel::TlsContext& tls, const std::optional<Proxy>& given,
                     Deadline deadline) {
+  const Proxy* const proxy = given && given->serves(url.host) ? &*given : nullptr;
   if (url.scheme == Url::Scheme::kHttp) return open_socket(url.address(), deadline);
-  GATEWAY_ASSIGN(Stream stream, open_socket(proxy ? proxy->address : url.address(), deadline));
-  if (proxy) GATEWAY_TRY(tunnel(stream, *proxy, url));
+  GATEWAY_ASSIGN(Stream stream, open_socket(proxy != nullptr ? proxy->address : url.address(), deadline));
+  if (proxy != nullptr) GATEWAY_TRY(tunnel(stream, *proxy, url));
   GATEWAY_TRY(stream.start_tls(tls, url.host));
   return stream;
 }

@@ -191,6 +191,15 @@ TEST(HttpClient, NeverSendsThisMachinesOwnServicesThroughAProxy) {
   EXPECT_TRUE(proxy.requests().empty());
 }
 
+TEST(HttpClient, GoesAroundAProxyWhereItIsTold) {
+  const SecureService secure;
+  const FakeProxy proxy;
+  HttpClientOptions options{.proxy = Proxy::parse(proxy.url()).value()};
+  options.proxy->except = "localhost";
+  EXPECT_EQ(refusal(secure.get(options)), "accepted");
+  EXPECT_TRUE(proxy.requests().empty());
+}
+
 TEST(HttpClient, SaysWhenAProxyRefusesOrSpeaksOutOfTurn) {
   const SecureService secure;
   for (const char* answer : {"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nmore"}) {

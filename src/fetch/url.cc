@@ -111,6 +111,20 @@ Result<Proxy> Proxy::parse(std::string_view text) {
   return proxy;
 }
 
+bool Proxy::serves(std::string_view host) const {
+  for (std::string_view list = except; !list.empty();) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    std::string_view name = list.substr(0, comma);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+    while (name.starts_with(' ') || name.starts_with('.')) name.remove_prefix(1);
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    if (name.empty()) continue;
+    const bool below = host.size() > name.size() && host.ends_with(name) && host[host.size() - name.size() - 1] == '.';
+    if (name == "*" || name == host || below) return false;
+  }
+  return true;
+}
+
 std::optional<std::string> percent_decoded(std::string_view text) {
   std::string out;
   out.reserve(text.size());

@@ -40,7 +40,10 @@ std::string join(std::string_view base, std::string_view path);
 struct Proxy {
   net::Address address;
   std::string authorization;  // the value of Proxy-Authorization; empty: none
+  // Hosts that are reached without it, as people write them into no_proxy: names, with those below them; "*": all.
+  std::string except{};
   static Result<Proxy> parse(std::string_view text);
+  bool serves(std::string_view host) const;
 };
 
 // Text with %XX decoded; nullopt when a % is not followed by two hex digits.

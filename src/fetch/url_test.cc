@@ -76,6 +76,21 @@ TEST(Proxy, ReadsAddressesAndUsers) {
   }
 }
 
+TEST(Proxy, ServesAllButTheExceptions) {
+  Proxy proxy = Proxy::parse("p.example:1").value();
+  EXPECT_TRUE(proxy.serves("a.example"));
+  proxy.except = "localhost, .internal.example ,b.example,,";
+  EXPECT_TRUE(proxy.serves("a.example"));
+  EXPECT_FALSE(proxy.serves("localhost"));
+  EXPECT_FALSE(proxy.serves("b.example"));
+  EXPECT_FALSE(proxy.serves("x.b.example"));
+  EXPECT_FALSE(proxy.serves("pccs.internal.example"));
+  EXPECT_TRUE(proxy.serves("ab.example"));
+  EXPECT_TRUE(proxy.serves("example"));
+  proxy.except = "*";
+  EXPECT_FALSE(proxy.serves("a.example"));
+}
+
 TEST(PercentDecoded, DecodesOrRefuses) {
   EXPECT_EQ(percent_decoded("a%20b%0A"), "a b\n");
   EXPECT_EQ(percent_decoded(""), "");

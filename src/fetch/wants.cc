@@ -1,7 +1,6 @@
 #include "fetch/wants.h"
 
-#include <array>
-
+#include "attestation/snp/report.h"
 #include "base/bytes.h"
 
 namespace gateway::fetch {
@@ -61,7 +60,7 @@ std::string_view to_string(Kind kind) {
 
 Result<std::vector<Want>> wants_of(const SnpNeeds& needs, const Services& services) {
   const std::string product(attestation::to_string(needs.product));
-  const bool vcek = needs.key == SnpSigningKey::kVcek;
+  const bool vcek = needs.key == SnpSigningKey::kVcek && !needs.vcek_at_hand;
   const std::string key(attestation::to_string(needs.key));
   const std::string root = "ARK-" + product;
   std::vector<Want> wants;
@@ -72,9 +71,11 @@ Result<std::vector<Want>> wants_of(const SnpNeeds& needs, const Services& servic
   };
   const std::string base = "/" + key + "/v1/" + product;
   if (vcek) {  // a VLEK belongs to the provider, who hands it out with the evidence
-    GATEWAY_TRY(add(Kind::kVcek, base + "/" + to_hex(needs.chip_id) + "?" + levels(needs.tcb, needs.product),
-                    "vcek-" + lower(product)));
-    wants.back().chip_id = needs.chip_id;
+    const std::size_t id_size =
+        needs.product == SnpProduct::kTurin ? attestation::snp::kTurinChipIdSize : needs.chip_id.size();
+    const std::string chip = to_hex(ByteView(needs.chip_id).first(id_size));
+    GATEWAY_TRY(add(Kind::kVcek, base + "/" + chip + "?" + levels(needs.tcb, needs.product), "vcek-" + lower(product)));
+    wants.back().vcek = needs;
   }
   GATEWAY_TRY(add(Kind::kAmdChain, base + "/cert_chain", key + "-chain-" + lower(product)));
   wants.back().authority = root;
@@ -84,7 +85,7 @@ Result<std::vector<Want>> wants_of(const SnpNeeds& needs, const Services& servic
 }
 
 Result<std::vector<Want>> wants_of(const DcapNeeds& needs, const Services& services) {
-  const bool tdx = needs.tee == Tee::kTdx;
+  const bool tdx = needs.tee == attestation::dcap::Tee::kTdx;
   const std::string tee = tdx ? "tdx" : "sgx";
   const std::string fmspc = to_hex(needs.fmspc);
   const std::string certification = "/sgx/certification/v4";

@@ -6,10 +6,11 @@
 // Errors: kInvalidArgument collateral.fetch.url, collateral.fetch.insecure (of a service's address)
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "attestation/model/dcap_claims.h"
+#include "attestation/dcap/quote.h"
 #include "attestation/model/snp_claims.h"
 #include "fetch/url.h"
 
@@ -31,7 +32,18 @@ struct Services {
 enum class Kind : std::uint8_t { kVcek, kAmdChain, kAmdCrl, kTcbInfo, kQeIdentity, kPckCrl, kRootCrl };
 std::string_view to_string(Kind kind);  // "vcek", "amd_chain", "amd_crl", "tcb_info", …
 
-enum class Tee : std::uint8_t { kSgx, kTdx };
+struct SnpNeeds {
+  attestation::SnpProduct product{};
+  attestation::SnpSigningKey key{};
+  ByteArray<64> chip_id{};    // Turin: 8 bytes, then zeros
+  attestation::SnpTcb tcb;    // reported
+  bool vcek_at_hand = false;  // came with the evidence
+};
+struct DcapNeeds {
+  attestation::dcap::Tee tee{};
+  ByteArray<6> fmspc{};
+  std::string ca;  // "processor" or "platform"
+};
 
 struct Want {
   Kind kind{};
@@ -40,26 +52,15 @@ struct Want {
   std::vector<std::string> chain_in{};  // headers, in lower case, of which one carries the issuer chain
   std::string name{};                   // of the file, without digest and ending: "tcb-info-tdx-90c06f000000"
   // What must come back.
-  std::string issuer{};     // CRLs: the issuer's common name
-  std::string id{};         // JSON: its "id" ("SGX", "TDX", "QE", "TD_QE")
-  std::string fmspc{};      // TCB info: lower-case hex
-  Bytes chip_id{};          // VCEK
+  std::string issuer{};  // CRLs: the issuer's common name
+  std::string id{};      // JSON: its "id" ("SGX", "TDX", "QE", "TD_QE")
+  std::string fmspc{};   // TCB info: lower-case hex
+  std::optional<SnpNeeds> vcek{};
   std::string authority{};  // AMD's chain: the common name of its root
 };
 
-struct SnpNeeds {
-  attestation::SnpProduct product{};
-  attestation::SnpSigningKey key{};
-  Bytes chip_id;  // 64 bytes, Turin 8
-  attestation::SnpTcb tcb;
-};
 Result<std::vector<Want>> wants_of(const SnpNeeds& needs, const Services& services);
 
-struct DcapNeeds {
-  Tee tee{};
-  ByteArray<6> fmspc{};
-  std::string ca;  // "processor" or "platform"
-};
 Result<std::vector<Want>> wants_of(const DcapNeeds& needs, const Services& services);
 
 }  // namespace gateway::fetch

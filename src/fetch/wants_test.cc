@@ -17,10 +17,16 @@ std::vector<std::string> urls(const Needs& needs, const Services& services = {})
   return out;
 }
 
+ByteArray<64> chip_id(std::size_t bytes) {
+  ByteArray<64> id{};
+  std::fill_n(id.begin(), bytes, std::uint8_t{0xab});
+  return id;
+}
+
 SnpNeeds milan() {
   return {.product = SnpProduct::kMilan,
           .key = SnpSigningKey::kVcek,
-          .chip_id = Bytes(64, 0xab),
+          .chip_id = chip_id(64),
           .tcb = {.fmc = {}, .boot_loader = 3, .tee = 0, .snp = 20, .microcode = 209, .raw = 0}};
 }
 
@@ -40,7 +46,7 @@ TEST(Wants, AskAmdForAMilanVcek) {
 TEST(Wants, AskAmdForATurinVcekWithItsShortChipIdAndFmc) {
   SnpNeeds needs = milan();
   needs.product = SnpProduct::kTurin;
-  needs.chip_id = Bytes(8, 0xab);
+  needs.chip_id = chip_id(8);
   needs.tcb.fmc = 1;
   EXPECT_EQ(urls(needs)[0], "https://kdsintf.amd.com/vcek/v1/Turin/" + chip(8) +
                                 "?fmcSPL=01&blSPL=03&teeSPL=00&snpSPL=20&ucodeSPL=209");
@@ -54,6 +60,13 @@ TEST(Wants, DoNotAskAmdForAVlek) {
                                        "https://kdsintf.amd.com/vlek/v1/Genoa/crl"));
 }
 
+TEST(Wants, DoNotAskForAVcekThatIsAtHand) {
+  SnpNeeds needs = milan();
+  needs.vcek_at_hand = true;
+  EXPECT_THAT(urls(needs), ElementsAre("https://kdsintf.amd.com/vcek/v1/Milan/cert_chain",
+                                       "https://kdsintf.amd.com/vcek/v1/Milan/crl"));
+}
+
 TEST(Wants, KeepAmdsPaceAndNobodyElses) {
   Services services;
   EXPECT_EQ(wants_of(milan(), services)->front().pace, std::chrono::seconds(10));
@@ -62,7 +75,9 @@ TEST(Wants, KeepAmdsPaceAndNobodyElses) {
   EXPECT_EQ(wants_of(milan(), services)->back().url.to_string(), "https://kds.example/vcek/v1/Milan/crl");
 }
 
-DcapNeeds tdx() { return {.tee = Tee::kTdx, .fmspc = {{0x90, 0xc0, 0x6f, 0, 0, 0}}, .ca = "platform"}; }
+DcapNeeds tdx() {
+  return {.tee = attestation::dcap::Tee::kTdx, .fmspc = {{0x90, 0xc0, 0x6f, 0, 0, 0}}, .ca = "platform"};
+}
 
 TEST(Wants, AskIntelForTdx) {
   EXPECT_THAT(urls(tdx()),
@@ -73,11 +88,12 @@ TEST(Wants, AskIntelForTdx) {
 }
 
 TEST(Wants, AskIntelForSgx) {
-  EXPECT_THAT(urls(DcapNeeds{.tee = Tee::kSgx, .fmspc = {{0, 0x60, 0x6a, 0, 0, 0}}, .ca = "processor"}),
-              ElementsAre("https://api.trustedservices.intel.com/sgx/certification/v4/tcb?fmspc=00606a000000",
-                          "https://api.trustedservices.intel.com/sgx/certification/v4/qe/identity",
-                          "https://api.trustedservices.intel.com/sgx/certification/v4/pckcrl?ca=processor&encoding=der",
-                          "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"));
+  EXPECT_THAT(
+      urls(DcapNeeds{.tee = attestation::dcap::Tee::kSgx, .fmspc = {{0, 0x60, 0x6a, 0, 0, 0}}, .ca = "processor"}),
+      ElementsAre("https://api.trustedservices.intel.com/sgx/certification/v4/tcb?fmspc=00606a000000",
+                  "https://api.trustedservices.intel.com/sgx/certification/v4/qe/identity",
+                  "https://api.trustedservices.intel.com/sgx/certification/v4/pckcrl?ca=processor&encoding=der",
+                  "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"));
 }
 
 TEST(Wants, AskAPccsForTheRootsListToo) {

@@ -5,14 +5,18 @@
 #include <map>
 #include <string>
 
+#include "attestation/testing/fake_amd.h"
 #include "base/clock.h"
 #include "crypto/crl_for_test.h"
 #include "crypto/x509.h"
 #include "fetch/testing/fake_service.h"
+#include "fetch/wants.h"
 
 namespace gateway::fetch::testing {
 
-inline constexpr Time kNow{std::chrono::milliseconds(1'779'278'400'000)};  // 2026-05-20T12:00:00Z
+using attestation::SnpProduct;
+using attestation::testing::kNow;  // 2026-05-20T12:00:00Z
+
 inline constexpr TimeWindow kMonth{kNow - std::chrono::days(10), kNow + std::chrono::days(20)};
 
 class FixedClock final : public Clock {
@@ -99,17 +103,32 @@ inline Answers intel_answers(const std::string& fmspc) {
           {"/sgx/certification/v4/rootcacrl", http_answer(200, {}, to_hex(root.list()))}};
 }
 
-// AMD's KDS, for one chip: the VCEK under `vcek_target`, chain and list of one product.
-inline Answers amd_answers(const std::string& product, const std::string& vcek_target, const Bytes& chip_id) {
-  const Authority root("ARK-" + product), intermediate("SEV-" + product);
-  const crypto::Certificate vcek =
-      root.issue("SEV-VCEK", root.key.public_key(), {{.oid = "1.3.6.1.4.1.3704.1.4", .value = chip_id}});
-  Answers answers{{vcek_target, http_answer(200, {{"Content-Type", "application/octet-stream"}}, text_of(vcek.der()))}};
+// AMD's KDS, for the chip that FakeAmd's reports come from.
+inline std::string vcek_target(SnpProduct product) {
+  const auto tcb = attestation::snp::tcb_of(attestation::testing::fake_tcb(product), product);
+  const auto id = attestation::testing::fake_chip_id(product);
+  const SnpNeeds needs{.product = product, .key = attestation::SnpSigningKey::kVcek, .chip_id = id, .tcb = tcb};
+  return wants_of(needs, {})->front().url.target;
+}
+inline Answers amd_answers(SnpProduct product) {
+  using attestation::testing::AmdKey;
+  const auto& amd = attestation::testing::fake_amd();
+  const std::string name(attestation::to_string(product));
+  const auto authority = [&](const std::string& subject, AmdKey key) {
+    return amd.issue(amd.authority_fields(subject, "ARK-" + name, key), AmdKey::kArk).to_pem();
+  };
+  const auto list = amd.list({.issuer = "ARK-" + name, .validity = kMonth});
+  const auto binary = [](const Bytes& body) {
+    return http_answer(200, {{"Content-Type", "application/octet-stream"}}, text_of(body));
+  };
+  Answers answers{{vcek_target(product), binary(amd.endorsement({.product = product}).der())}};
   for (const std::string key : {"vcek", "vlek"}) {
-    const std::string base = "/" + key + "/v1/" + product;
-    answers[base + "/cert_chain"] = http_answer(200, {{"Content-Type", "application/x-pem-file"}},
-                                                intermediate.certificate.to_pem() + root.certificate.to_pem());
-    answers[base + "/crl"] = http_answer(200, {{"Content-Type", "application/octet-stream"}}, text_of(root.list()));
+    const std::string base = "/" + key + "/v1/" + name;
+    const std::string chain =
+        authority((key == "vcek" ? "SEV-" : "SEV-VLEK-") + name, key == "vcek" ? AmdKey::kAsk : AmdKey::kAsvk) +
+        authority("ARK-" + name, AmdKey::kArk);
+    answers[base + "/cert_chain"] = http_answer(200, {{"Content-Type", "application/x-pem-file"}}, chain);
+    answers[base + "/crl"] = binary(list.der());
   }
   return answers;
 }
