@@ -1,6 +1,6 @@
 # What an installation has, where Debian's people expect it:
 #   bin/gateway  sbin/gatewayd  libexec/gateway/{gateway-enclave,gateway-shim}
-#   lib/libgateway.a with headers, pkg-config and CMake files
+#   lib/libgateway.a with headers, pkg-config and CMake files; lib/libgateway-verify.{so,a} with its one header
 #   man pages, shell completion, a systemd unit, examples and the demo
 # `cmake --install` and the .deb (`./dev package`) both come from here.
 if(GATEWAY_FUZZERS)
@@ -42,11 +42,19 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/gatewayConfigVersion.cmak
 install(FILES ${PROJECT_BINARY_DIR}/gatewayConfig.cmake ${PROJECT_BINARY_DIR}/gatewayConfigVersion.cmake
         DESTINATION ${GATEWAY_CMAKE_DIR})
 
+# libgateway-verify: the verifier alone, for any language.
+install(TARGETS gateway_verify_shared gateway_verify_static
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/src/verify_abi/gateway_verify.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+configure_file(${PROJECT_SOURCE_DIR}/packaging/gateway-verify.pc.in ${PROJECT_BINARY_DIR}/gateway-verify.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/gateway-verify.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
 # Manual pages: written by hand; those of the commands are made from --help, so that the two cannot differ.
 set(pages ${PROJECT_SOURCE_DIR}/man/gateway.1 ${PROJECT_SOURCE_DIR}/man/gatewayd.8
           ${PROJECT_SOURCE_DIR}/man/gateway-policy.5)
 set(made)
-foreach(command build inspect run ps logs stop connect verify collateral token config release doctor demo)
+foreach(command build inspect run ps logs stop connect verify policy ear verifier collateral bundle token config release
+                doctor demo)
   set(page ${PROJECT_BINARY_DIR}/man/gateway-${command}.1)
   add_custom_command(OUTPUT ${page} DEPENDS gateway ${PROJECT_SOURCE_DIR}/man/from-help
                      COMMAND ${PROJECT_SOURCE_DIR}/man/from-help $<TARGET_FILE:gateway> ${command}

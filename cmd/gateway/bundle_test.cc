@@ -87,7 +87,7 @@ TEST_F(BundleCommand, NamesWhatTheEvidenceCameIn) {
 
 TEST_F(BundleCommand, RefusesWhatCannotBeEvidence) {
   write("plain.der", fake_nitro().root().der());
-  EXPECT_EQ(bundle("plain.der"), kUndecided);
+  EXPECT_EQ(bundle("plain.der"), kRefused);
   EXPECT_THAT(err_, HasSubstr("carrier.none"));
   write("empty", {});
   EXPECT_EQ(bundle("empty"), kRefused);

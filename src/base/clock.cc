@@ -27,10 +27,6 @@ bool skip(std::string_view& text, std::string_view any_of) {
 
 }  // namespace
 
-Time SystemClock::now() const {
-  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
-
 std::string to_rfc3339(Time time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);

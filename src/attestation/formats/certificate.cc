@@ -77,7 +77,8 @@ Result<CarriedEvidence> from_names(const Certificate& certificate) {
     out.binding.report_data.push_back(certificate.public_key().spki());
     return out;
   }
-  return fail(ErrorCode::kNotFound, "carrier.none", "the certificate carries no evidence of a kind that is known here",
+  return fail(ErrorCode::kUnsupported, "carrier.none",
+              "the certificate carries no evidence of a kind that is known here",
               "ask the endpoint's operator how it hands out evidence; a certificate without it proves no TEE");
 }
 

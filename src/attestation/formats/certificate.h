@@ -6,7 +6,7 @@
 // Bounds: kMaxCarrierCertificate.
 // Spec:   docs/evidence-formats.md. When a certificate has more than one form, the first of this order counts:
 //         interoperable RA-TLS, CMW, Open Enclave's evidence, Open Enclave's report, dstack, Gramine legacy, Evervault.
-// Errors: kNotFound carrier.none; kMalformed carrier.certificate, carrier.dstack.encoding; kLimitExceeded
+// Errors: kUnsupported carrier.none; kMalformed carrier.certificate, carrier.dstack.encoding; kLimitExceeded
 //         carrier.certificate_size; those of parse_ra_tls() and carried_open_enclave()
 #pragma once
 

@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::uint32_t kReportVersion = 1, kEvidenceVersion = 3;
 constexpr std::uint32_t kRemote = 2;  // OE_REPORT_TYPE_SGX_REMOTE
-constexpr std::size_t kReportHeader = 16;
 constexpr ByteArray<16> kSgxEcdsa = {0xa3, 0xa2, 0x1e, 0x87, 0x1b, 0x4d, 0x40, 0x14,
                                      0xb7, 0x0a, 0xa1, 0x25, 0xd2, 0xfb, 0xcd, 0x8c};
 
@@ -28,9 +27,10 @@ bool starts_with(ByteView bytes, ByteView prefix) {
   return bytes.size() >= prefix.size() && equal(bytes.first(prefix.size()), prefix);
 }
 
+// No evidence that stands on its own begins with version 1 and a type.
 bool has_report_header(ByteView bytes) {
-  constexpr ByteArray<4> kVersion = {1, 0, 0, 0};
-  return bytes.size() >= kReportHeader && starts_with(bytes, kVersion);
+  constexpr ByteArray<8> kLocalReport = {1, 0, 0, 0, 1}, kRemoteReport = {1, 0, 0, 0, 2};
+  return starts_with(bytes, kLocalReport) || starts_with(bytes, kRemoteReport);
 }
 
 // A report of SEV-SNP of version 3 begins with the same word, so the format's name must follow.
@@ -52,38 +52,36 @@ bool vouches_for(ByteView quote, ByteView custom_claims) {
   return equal(quote.subspan(kReportDataAt, 32), crypto::sha256(custom_claims));
 }
 
-Result<OpenEnclaveEvidence> parse_report(ByteView bytes) {
-  ByteReader reader(bytes, "carrier.open_enclave.truncated");
-  GATEWAY_TRY(reader.u32le());  // the version that led here
-  GATEWAY_ASSIGN(const std::uint32_t type, reader.u32le());
-  GATEWAY_ASSIGN(const std::uint64_t size, reader.u64le());
-  if (type != kRemote) {
-    return fail(ErrorCode::kUnsupported, "carrier.open_enclave.type",
-                "expected a report for remote attestation (type 2), found type " + std::to_string(type),
-                "a local report proves nothing to another machine: ask for OE_REPORT_FLAGS_REMOTE_ATTESTATION");
-  }
-  if (size != reader.rest().size()) {
-    return malformed("carrier.open_enclave.size", "the header gives " + std::to_string(size) + " bytes, found " +
-                                                      std::to_string(reader.rest().size()));
-  }
-  return OpenEnclaveEvidence{Carrier::kOpenEnclaveReport, reader.rest(), std::nullopt};
-}
-
-Result<ByteView> strip_header(ByteView bytes) {
-  ByteReader reader(bytes, "carrier.open_enclave.truncated");
-  GATEWAY_TRY(reader.u32le());
-  GATEWAY_ASSIGN(const ByteView format, reader.take(kSgxEcdsa.size()));
-  if (!equal(format, kSgxEcdsa)) {
-    return fail(ErrorCode::kUnsupported, "carrier.open_enclave.format",
-                "expected evidence of the format SGX ECDSA, found another format", kRemedy);
-  }
-  GATEWAY_TRY(reader.u32le());  // padding of the C structure: whatever lay there
+// A length of eight bytes and exactly as much.
+Result<ByteView> sized_body(ByteReader& reader) {
   GATEWAY_ASSIGN(const std::uint64_t size, reader.u64le());
   if (size != reader.rest().size()) {
     return malformed("carrier.open_enclave.size", "the header gives " + std::to_string(size) + " bytes, found " +
                                                       std::to_string(reader.rest().size()));
   }
   return reader.rest();
+}
+
+// Both from behind the version.
+Result<OpenEnclaveEvidence> parse_report(ByteReader reader) {
+  GATEWAY_ASSIGN(const std::uint32_t type, reader.u32le());
+  if (type != kRemote) {
+    return fail(ErrorCode::kUnsupported, "carrier.open_enclave.type",
+                "expected a report for remote attestation (type 2), found type " + std::to_string(type),
+                "a local report proves nothing to another machine: ask for OE_REPORT_FLAGS_REMOTE_ATTESTATION");
+  }
+  GATEWAY_ASSIGN(const ByteView quote, sized_body(reader));
+  return OpenEnclaveEvidence{Carrier::kOpenEnclaveReport, quote, std::nullopt};
+}
+
+Result<ByteView> strip_header(ByteReader reader) {
+  constexpr std::size_t kPadding = 4;  // of the C structure: whatever lay there
+  GATEWAY_ASSIGN(const ByteView format, reader.take(kSgxEcdsa.size() + kPadding));
+  if (!starts_with(format, kSgxEcdsa)) {
+    return fail(ErrorCode::kUnsupported, "carrier.open_enclave.format",
+                "expected evidence of the format SGX ECDSA, found another format", kRemedy);
+  }
+  return sized_body(reader);
 }
 
 Result<OpenEnclaveEvidence> parse_evidence(ByteView body) {
@@ -111,9 +109,9 @@ Result<OpenEnclaveEvidence> parse_open_enclave(ByteView bytes) {
   if (bytes.size() > kMaxEvidenceSize) GATEWAY_TRY(take_evidence(bytes));
   ByteReader reader(bytes, "carrier.open_enclave.truncated");
   GATEWAY_ASSIGN(const std::uint32_t version, reader.u32le());
-  if (version == kReportVersion) return parse_report(bytes);
+  if (version == kReportVersion) return parse_report(reader);
   if (version == kEvidenceVersion) {
-    GATEWAY_ASSIGN(const ByteView body, strip_header(bytes));
+    GATEWAY_ASSIGN(const ByteView body, strip_header(reader));
     return parse_evidence(body);
   }
   return parse_evidence(bytes);

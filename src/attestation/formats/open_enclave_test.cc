@@ -73,6 +73,7 @@ TEST(OpenEnclave, LeavesQuotesAloneThatAreNotOpenEnclaves) {
   EXPECT_FALSE(looks_like_open_enclave(snp));
   EXPECT_FALSE(looks_like_open_enclave({}));
   EXPECT_FALSE(looks_like_open_enclave(Bytes{1, 0, 0, 0}));
+  EXPECT_FALSE(looks_like_open_enclave(Bytes{1, 0, 0, 0, 3, 0, 0, 0}));
 }
 
 TEST(OpenEnclave, RefusesSizesThatAreNotTheFiles) {
@@ -102,6 +103,10 @@ TEST(OpenEnclave, RefusesLocalReportsAndOtherFormats) {
 
 TEST(OpenEnclave, RefusesHeadersThatAreCutShort) {
   const Bytes input = evidence(with_claims(as_bytes("c")));
+  const Bytes older = report(sgx_quote(Bytes(64, 1)));
+  for (std::size_t size = 0; size < 16; ++size) {
+    EXPECT_EQ(refusal(parse_open_enclave(ByteView(older).first(size))), "carrier.open_enclave.truncated") << size;
+  }
   for (std::size_t size = 0; size < 32; ++size) {
     EXPECT_EQ(refusal(parse_open_enclave(ByteView(input).first(size))), "carrier.open_enclave.truncated") << size;
   }

@@ -98,21 +98,18 @@ Status read_claims(ByteView claims, ByteView spki, CarriedEvidence& out) {
   return check_key_hash(*key_hash, spki);
 }
 
-Result<CarriedEvidence> read_tagged(ByteView item, const crypto::PublicKey& key) {
-  auto reader = CborReader::open(item, kLimits, codec::CborProfile::kGeneral);
-  if (!reader) return bad_encoding("the extension is not CBOR: " + reader.error().message());
-  const auto tag = reader->tag();
-  if (!tag) return bad_encoding("the extension is not a tagged CBOR item");
-  if (*tag != kQuoteTag) {
+// The content of a tagged item that is no message wrapper.
+Result<CarriedEvidence> read_tagged(std::uint64_t tag, CborReader& reader, const crypto::PublicKey& key) {
+  if (tag != kQuoteTag) {
     return fail(ErrorCode::kUnsupported, "carrier.ra_tls.tag",
-                "expected CBOR tag 60000 (a quote and its claims), found tag " + std::to_string(*tag),
+                "expected CBOR tag 60000 (a quote and its claims), found tag " + std::to_string(tag),
                 "TEE reports (60001) and legacy reports (60002) cannot be verified away from their machine: ask the "
                 "sender for a quote");
   }
-  if (!enter_array(*reader, 2)) return bad_encoding("the tagged item is not [quote, claims]");
-  const auto quote = reader->bytes();
-  const auto claims = reader->bytes();
-  if (!quote || !claims || !reader->end()) return bad_encoding("the tagged item is not [quote, claims]");
+  if (!enter_array(reader, 2)) return bad_encoding("the tagged item is not [quote, claims]");
+  const auto quote = reader.bytes();
+  const auto claims = reader.bytes();
+  if (!quote || !claims || !reader.end()) return bad_encoding("the tagged item is not [quote, claims]");
   CarriedEvidence out{.format = Carrier::kRaTls, .evidence = {}, .binding = {}, .public_key = key.spki(), .nonce = {}};
   GATEWAY_ASSIGN(out.evidence, take_evidence(*quote));
   GATEWAY_TRY(read_claims(*claims, key.spki(), out));
@@ -171,8 +168,8 @@ Result<CarriedEvidence> read_cbor(ByteView item, const crypto::PublicKey& key) {
     case CborType::kTag: break;
     default: return bad_wrapper("expected a tagged item, an array or a map");
   }
-  const auto tag = reader->tag();
-  if (!tag || *tag < kFirstCmwTag || *tag > kLastCmwTag) return read_tagged(item, key);
+  GATEWAY_ASSIGN(const std::uint64_t tag, reader->tag());
+  if (tag < kFirstCmwTag || tag > kLastCmwTag) return read_tagged(tag, *reader, key);
   const auto value = reader->bytes();
   if (!value) return bad_wrapper("the tagged value is not a byte string of definite length");
   return wrapped(*value, key);
