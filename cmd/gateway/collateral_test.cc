@@ -77,7 +77,7 @@ TEST_F(CollateralCommand, FetchesForAQuote) {
   ASSERT_EQ(lines.size(), 4U);
   EXPECT_EQ(lines[0].at("kind"), "tcb_info");
   EXPECT_EQ(lines[0].at("files").as_array().size(), 2U);
-  EXPECT_EQ(lines[0].at("not_after"), to_rfc3339(kMonth.not_after));
+  EXPECT_EQ(lines[0].at("not_after"), boost::json::value(to_rfc3339(kMonth.not_after).c_str()));
   EXPECT_EQ(lines[0].at("cached"), false);
   EXPECT_TRUE(lines[0].at("error").is_null());
   EXPECT_EQ(files(), 7U);

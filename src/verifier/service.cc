@@ -129,17 +129,13 @@ struct Service::Call {
   std::string_view query;
 };
 
-struct Service::Caches {
-  std::shared_ptr<attestation::nitro::ChainCache> nitro = attestation::nitro::make_chain_cache();
-};
-
 Service::Service(Settings settings, Sources sources)
     : settings_(std::move(settings)),
       sources_(std::move(sources)),
       sessions_(settings_.max_sessions, settings_.session_life, sources_.random),
       callers_(settings_.callers, settings_.anonymous_per_minute, sources_.monotonic()),
       expiries_(expiries_of(settings_.collateral)),
-      caches_(std::make_unique<Caches>()) {}
+      caches_(attestation::make_caches()) {}
 
 Service::~Service() = default;
 
@@ -299,7 +295,7 @@ Verification Service::verify(ByteView file, const NamedPolicy& policy, std::opti
                                         .expected_report_data = {},
                                         .challenge = challenge,
                                         .config_digest = {},
-                                        .chain_cache = caches_->nitro.get()});
+                                        .caches = &caches_});
   }
   metrics_.count(verification);
   return verification;

@@ -86,8 +86,7 @@ class Service final : public server::Gate {
   Callers callers_;
   std::vector<Expiry> expiries_;
   Metrics metrics_;
-  struct Caches;
-  std::unique_ptr<Caches> caches_;
+  attestation::Caches caches_;
 };
 
 }  // namespace gateway::verifier

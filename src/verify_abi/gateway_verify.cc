@@ -107,7 +107,8 @@ Result<std::vector<Bytes>> collateral_of(const gateway_verify_request& request) 
   return files;
 }
 
-Result<attestation::VerifyInputs> inputs_of(const gateway_verify_request& request) {
+Result<attestation::VerifyInputs> inputs_of(const gateway_verify_request& request,
+                                            const attestation::Collateral& collateral) {
   if (request.reserved != 0) {
     return usage("verify_abi.reserved", "request.reserved is not zero",
                  "start from a structure of zeros: gateway_verify_request request = {0}");
@@ -119,13 +120,12 @@ Result<attestation::VerifyInputs> inputs_of(const gateway_verify_request& reques
   attestation::VerifyInputs inputs{.at = Time{std::chrono::milliseconds(request.at_ms)},
                                    .platform = {},
                                    .nitro = {},
-                                   .collateral = {},
+                                   .collateral = &collateral,
                                    .expected_nonce = {},
                                    .expected_report_data = {},
                                    .config_digest = {},
-                                   .chain_cache = nullptr};
+                                   .caches = nullptr};
   GATEWAY_ASSIGN(inputs.platform, platform_of(request.platform));
-  GATEWAY_ASSIGN(inputs.collateral, collateral_of(request));
   GATEWAY_ASSIGN(inputs.expected_nonce, view_of(request.nonce));
   GATEWAY_ASSIGN(inputs.expected_report_data, view_of(request.report_data));
   GATEWAY_ASSIGN(const auto roots, view_of(request.roots_pem));
@@ -137,7 +137,9 @@ Result<attestation::VerifyInputs> inputs_of(const gateway_verify_request& reques
 
 Result<Verification> judge(const gateway_verify_request& request) {
   GATEWAY_TRY(check_request_size(request));
-  GATEWAY_ASSIGN(const attestation::VerifyInputs inputs, inputs_of(request));
+  GATEWAY_ASSIGN(const std::vector<Bytes> files, collateral_of(request));
+  const attestation::Collateral collateral = attestation::Collateral::recognise(files);
+  GATEWAY_ASSIGN(const attestation::VerifyInputs inputs, inputs_of(request, collateral));
   GATEWAY_ASSIGN(const auto evidence, view_of(request.evidence));
   if (!evidence) return usage("verify_abi.argument", "no evidence is given", "set request.evidence");
   GATEWAY_ASSIGN(const auto policy_text, view_of(request.policy));

@@ -175,8 +175,9 @@ TEST(CertificateCarrier, ReadsARealCertificateOfEvervault) {
                                             .collateral = {},
                                             .expected_nonce = {},
                                             .expected_report_data = {},
+                                            .challenge = {},
                                             .config_digest = {},
-                                            .chain_cache = nullptr});
+                                            .caches = nullptr});
   ASSERT_TRUE(verification.claims) << verification.reason.value().message();
   EXPECT_EQ(verification.claims->platform(), Platform::kNitro);
   EXPECT_FALSE(verification.claims->debug());
