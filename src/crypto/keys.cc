@@ -251,6 +251,22 @@ Status PublicKey::verify_rsa_pss(HashAlgorithm hash, ByteView message, ByteView 
   return {};
 }
 
+Status PublicKey::verify_rsa_pkcs1(HashAlgorithm hash, ByteView message, ByteView signature) const {
+  const ErrorScope scope;
+  if (type() != KeyType::kRsa) return unsupported_key("an RSA signature needs an RSA key");
+  const Bytes digest = digest_bytes(hash, message);
+  const UniqueKeyContext context(EVP_PKEY_CTX_new(impl_->key.get(), nullptr));
+  if (context == nullptr || EVP_PKEY_verify_init(context.get()) != 1 ||
+      EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) != 1 ||
+      EVP_PKEY_CTX_set_signature_md(context.get(), digest_of(hash)) != 1) {
+    broken("start a verification");
+  }
+  if (EVP_PKEY_verify(context.get(), signature.data(), signature.size(), digest.data(), digest.size()) != 1) {
+    return bad_signature();
+  }
+  return {};
+}
+
 Result<PrivateKey> PrivateKey::generate(KeyType type) {
   if (type != KeyType::kP256 && type != KeyType::kP384)
     return unsupported_key("keys are made on P-256 and P-384 alone");

@@ -25,6 +25,8 @@ class PublicKey {
   Status verify(HashAlgorithm hash, SignatureFormat format, ByteView message, ByteView signature) const;  // ECDSA
   Status verify_digest(SignatureFormat format, ByteView digest, ByteView signature) const;                // ECDSA
   Status verify_rsa_pss(HashAlgorithm hash, ByteView message, ByteView signature) const;  // salt length = hash length
+  // RSASSA-PKCS1-v1_5: what TPMs sign quotes with. Nothing else is trusted by it, certificates least of all.
+  Status verify_rsa_pkcs1(HashAlgorithm hash, ByteView message, ByteView signature) const;
   Result<std::string> to_pem() const;
 
   struct Impl;

@@ -164,11 +164,33 @@ TEST(Keys, VerifiesRsaPssWithASaltOfTheHashsLengthOnly) {
   EXPECT_EQ(ERR_peek_error(), 0U);
 }
 
+TEST(Keys, VerifiesRsaPkcs1) {
+  const auto key = PublicKey::from_spki(spki_of(rsa().get()));
+  const UniqueMdContext context(EVP_MD_CTX_new());
+  Bytes signature(512);
+  std::size_t size = signature.size();
+  ASSERT_EQ(EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, rsa().get()), 1);
+  ASSERT_EQ(EVP_DigestSign(context.get(), signature.data(), &size, as_bytes("m").data(), 1), 1);
+  signature.resize(size);
+  const auto verify = [&](HashAlgorithm hash, std::string_view message, ByteView bytes) {
+    return key->verify_rsa_pkcs1(hash, as_bytes(message), bytes).has_value();
+  };
+  EXPECT_TRUE(verify(HashAlgorithm::kSha256, "m", signature));
+  EXPECT_FALSE(verify(HashAlgorithm::kSha256, "n", signature));
+  EXPECT_FALSE(verify(HashAlgorithm::kSha384, "m", signature));
+  EXPECT_FALSE(verify(HashAlgorithm::kSha256, "m", {}));
+  EXPECT_FALSE(verify(HashAlgorithm::kSha256, "m", sign_pss(EVP_sha256(), 32, "m")));
+  EXPECT_FALSE(key->verify_rsa_pss(HashAlgorithm::kSha256, as_bytes("m"), signature));
+  EXPECT_EQ(ERR_peek_error(), 0U);
+}
+
 TEST(Keys, KeepsEcdsaAndRsaApart) {
   const auto key = PublicKey::from_spki(spki_of(rsa().get()));
   EXPECT_EQ(key->verify(HashAlgorithm::kSha256, SignatureFormat::kDer, as_bytes("m"), Bytes(256)).error().id(),
             "crypto.key.algorithm");
   EXPECT_EQ(p256().public_key().verify_rsa_pss(HashAlgorithm::kSha256, as_bytes("m"), Bytes(256)).error().id(),
+            "crypto.key.algorithm");
+  EXPECT_EQ(p256().public_key().verify_rsa_pkcs1(HashAlgorithm::kSha256, as_bytes("m"), Bytes(256)).error().id(),
             "crypto.key.algorithm");
 }
 

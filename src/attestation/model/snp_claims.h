@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -59,6 +60,12 @@ struct SnpVersion {  // firmware: CURRENT_ and COMMITTED_ MAJOR, MINOR, BUILD
   std::uint8_t major = 0, minor = 0, build = 0;
 };
 
+// What Azure's vTPM signed beside the report, by the key that the runtime data names.
+struct SnpVtpm {
+  Bytes nonce;                     // the quote's extraData: what a verifier asked for
+  std::map<unsigned, Bytes> pcrs;  // SHA-256 bank
+};
+
 struct SnpClaims {
   std::uint32_t version = 0;
   SnpProduct product{};
@@ -86,6 +93,7 @@ struct SnpClaims {
   std::optional<std::string> csp_id;  // VLEK: the cloud provider to whom AMD lent the key, from its certificate
   // Azure's paravisor (HCL): the JSON whose hash report_data is: the vTPM's keys, the VM's configuration, user-data.
   std::optional<Bytes> runtime_data;
+  std::optional<SnpVtpm> vtpm;
 };
 
 }  // namespace gateway::attestation

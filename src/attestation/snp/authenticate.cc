@@ -230,6 +230,7 @@ SnpClaims claims_of(const UnverifiedEvidence& evidence, const Endorsement& endor
   }
   claims.csp_id = endorsement.csp_id;
   if (evidence.runtime_data) claims.runtime_data = to_bytes(*evidence.runtime_data);
+  claims.vtpm = evidence.vtpm;
   return claims;
 }
 

@@ -1,14 +1,17 @@
-// SEV-SNP evidence in the forms in which it arrives: a report alone, a report with the host's certificate table, or
-// Azure's form.
+// SEV-SNP evidence in the forms in which it arrives: a report alone, a report with the host's certificate table,
+// Azure's paravisor's report, or that with the vTPM's quote in JSON.
 //
 // Input:  untrusted, from a peer.
-// Output: UnverifiedEvidence: what the bytes say, nothing more. Views into the input.
+// Output: UnverifiedEvidence: what the bytes say, nothing more. Views into the input, or into `decoded`.
 // Bounds: kMaxEvidenceSize bytes; the parts have limits of their own.
-// Errors: kMalformed snp.evidence.empty; kLimitExceeded snp.evidence.size; those of report.h, cert_table.h, hcl.h
+// Errors: kMalformed snp.evidence.empty; kLimitExceeded snp.evidence.size; those of report.h, cert_table.h, hcl.h,
+//         az_vtpm.h
 #pragma once
 
+#include <memory>
 #include <string_view>
 
+#include "attestation/snp/az_vtpm.h"
 #include "attestation/snp/cert_table.h"
 #include "attestation/snp/hcl.h"
 #include "attestation/snp/report.h"
@@ -18,10 +21,12 @@ namespace gateway::attestation::snp {
 inline constexpr std::size_t kMaxEvidenceSize = kReportSize + kMaxTableSize;
 
 struct UnverifiedEvidence {
-  std::string_view format;  // "snp.report", "snp.report_with_certificates", "snp.hcl"
+  std::string_view format;  // "snp.report", "snp.report_with_certificates", "snp.hcl", "snp.az_vtpm"
   UnverifiedReport report;
   CertificateTable certificates;
-  std::optional<ByteView> runtime_data;  // Azure's form
+  std::optional<ByteView> runtime_data;  // Azure's forms
+  std::optional<SnpVtpm> vtpm;
+  std::shared_ptr<const AzureVtpm> decoded;  // keeps alive what the views of the JSON form point into
 };
 
 // Whether to read the bytes as SEV-SNP evidence when nobody says what they are.

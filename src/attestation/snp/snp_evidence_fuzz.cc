@@ -30,6 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   if (!evidence) return 0;
   if (snp::authenticate(*evidence, collateral, kNow)) std::abort();
 
+  if (evidence->format == "snp.az_vtpm") return 0;  // its report stands in the JSON encoded
+
   const snp::UnverifiedReport& report = evidence->report;
   const Bytes again = amd.sign(to_bytes(report.signed_bytes), report.fields.signing_key);
   Bytes whole = to_bytes(input);

@@ -228,6 +228,23 @@ TEST_F(SnpVectors, AreRefusedCutShortOrContinued) {
   }
 }
 
+// Azure's evidence from TDX guests: another report inside, the same vTPM around it.
+TEST_F(SnpVectors, HoldAVtpmsQuoteToTheRuntimeData) {
+  const Bytes input = read_all(folder_ + "/tdx/az_vtpm/evidence-v1.json");
+  EXPECT_FALSE(looks_like_snp(input));
+  CheckList checks;
+  auto evidence = parse_azure_vtpm(input, checks);
+  ASSERT_TRUE(evidence) << evidence.error().message();
+  ASSERT_EQ(evidence->hcl_report.size(), 2600U);
+  const ByteView runtime_data = ByteView(evidence->hcl_report).subspan(0x4d4, 1201);
+  const auto vtpm = bind_azure_vtpm(*evidence, runtime_data, checks);
+  ASSERT_TRUE(vtpm) << vtpm.error().message();
+  EXPECT_EQ(as_text(vtpm->nonce), "challenge");
+  EXPECT_EQ(vtpm->pcrs.size(), 24U);
+  evidence->quote_signature[0] ^= 1U;
+  EXPECT_EQ(bind_azure_vtpm(*evidence, runtime_data, checks).error().id(), "snp.vtpm.signature");
+}
+
 TEST_F(SnpVectors, HoldTheAnchorsThatAreBuiltIn) {
   const auto der = [&](const std::string& name) { return read_all(folder_ + "/anchors/amd-" + name + ".der"); };
   for (const ProductRoots& roots : amd_roots()) {

@@ -112,21 +112,23 @@ struct FakeAmd::Keys {
       OPENSSL_free(encoded);
     }
     Bytes sign(ByteView message, AmdPadding padding = AmdPadding::kPss) const {
+      return sign_digest(crypto::sha384(message), EVP_sha384(), padding);
+    }
+    Bytes sign_digest(ByteView digest, const EVP_MD* hash, AmdPadding padding) const {
       const bool pss = padding == AmdPadding::kPss;
-      const crypto::Sha384 digest = crypto::sha384(message);
       const crypto::UniqueKeyContext context(EVP_PKEY_CTX_new(key.get(), nullptr));
       Bytes signature(256);
       std::size_t size = signature.size();
       must_be(EVP_PKEY_sign_init(context.get()) == 1 &&
               EVP_PKEY_CTX_set_rsa_padding(context.get(), pss ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING) == 1 &&
-              EVP_PKEY_CTX_set_signature_md(context.get(), EVP_sha384()) == 1 &&
+              EVP_PKEY_CTX_set_signature_md(context.get(), hash) == 1 &&
               (!pss || EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), RSA_PSS_SALTLEN_DIGEST) == 1) &&
               EVP_PKEY_sign(context.get(), signature.data(), &size, digest.data(), digest.size()) == 1);
       signature.resize(size);
       return signature;
     }
   };
-  Rsa ark, ask, asvk, stranger;
+  Rsa ark, ask, asvk, vtpm, stranger;
   crypto::PrivateKey vcek = must(crypto::PrivateKey::generate(crypto::KeyType::kP384));
   crypto::PrivateKey vlek = must(crypto::PrivateKey::generate(crypto::KeyType::kP384));
 
@@ -296,6 +298,12 @@ Bytes FakeAmd::hcl(const AmdReport& options, std::string_view runtime_data) cons
   writer.put(runtime_data);
   writer.zeros(100);
   return std::move(writer).take();
+}
+
+const Bytes& FakeAmd::vtpm_spki() const { return keys_->vtpm.spki; }
+
+Bytes FakeAmd::sign_by_vtpm(ByteView message) const {
+  return keys_->vtpm.sign_digest(crypto::sha256(message), EVP_sha256(), AmdPadding::kPkcs1);
 }
 
 Collateral FakeAmd::collateral(const AmdReport& options) const {

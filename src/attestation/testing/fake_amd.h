@@ -76,6 +76,10 @@ class FakeAmd {
   // Azure's form of a report over this runtime data.
   Bytes hcl(const AmdReport& options, std::string_view runtime_data) const;
 
+  // Azure's vTPM: its attestation key, and RSASSA-PKCS1-v1_5 with SHA-256 by it.
+  const Bytes& vtpm_spki() const;
+  Bytes sign_by_vtpm(ByteView message) const;
+
   Collateral collateral(const AmdReport& options = {}) const;  // its endorsement alone
 
   // Through the real parser and authenticator, these roots standing in for AMD's.
@@ -89,7 +93,7 @@ class FakeAmd {
   std::unique_ptr<snp::VendorRoots> roots_;
 };
 
-// Made once a program: three RSA keys take a while. They have 2048 bits: the roots are pinned, sizes are not judged.
+// Made once a program: five RSA keys take a while. They have 2048 bits: the roots are pinned, sizes are not judged.
 const FakeAmd& fake_amd();
 
 std::uint64_t fake_tcb(SnpProduct product);
