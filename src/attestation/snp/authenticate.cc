@@ -79,7 +79,7 @@ Result<std::optional<Candidate>> from_table(const Context& context, SnpSigningKe
   return made;
 }
 
-// Endorsements that fit the report. Of several, those valid at the given time come first.
+// Endorsements that fit the report, as many as may be tried.
 Result<std::vector<Candidate>> fitting(const Context& context, CheckList& checks) {
   std::vector<Candidate> found;
   GATEWAY_ASSIGN(auto own, from_table(context, context.kind(), checks));
@@ -92,10 +92,16 @@ Result<std::vector<Candidate>> fitting(const Context& context, CheckList& checks
     if (!endorsement || fit_of(*endorsement, context.report()) != Fit::kFits) continue;
     found.push_back(candidate_of(context, certificate, *std::move(endorsement)));
   }
-  std::ranges::stable_partition(found,
-                                [&](const Candidate& one) { return one.certificate.validity().contains(context.at); });
-  if (found.size() > kMaxAttempts) found.erase(found.begin() + kMaxAttempts, found.end());
-  return found;
+  // Of several, those valid at the given time come first.
+  std::vector<Candidate> ordered;
+  for (const bool valid : {true, false}) {
+    for (const Candidate& one : found) {
+      if (ordered.size() < kMaxAttempts && one.certificate.validity().contains(context.at) == valid) {
+        ordered.push_back(one);
+      }
+    }
+  }
+  return ordered;
 }
 
 void note_fit(const Candidate& candidate, CheckList& checks) {
@@ -151,11 +157,13 @@ std::unexpected<Error> nothing_fits(const Context& context, CheckList& checks) {
     auto endorsement = read_endorsement(certificate);
     if (endorsement) others.push_back(candidate_of(context, certificate, *std::move(endorsement)));
   }
-  // The nearest first: another TCB of this chip, then another chip, another product, another kind of key.
-  std::ranges::stable_sort(others, std::ranges::greater{},
-                           [&](const Candidate& one) { return fit_of(one.endorsement, context.report()); });
-  for (std::size_t i = 0; i < others.size() && i < kMaxAttempts; ++i) {
-    if (signed_by(context.report(), others[i].certificate)) return refuse_misfit(context, others[i], checks);
+  std::size_t tried = 0;
+  for (const Fit nearest : {Fit::kOtherTcb, Fit::kOtherChip, Fit::kOtherProduct, Fit::kOtherKind}) {
+    for (const Candidate& other : others) {
+      if (fit_of(other.endorsement, context.report()) != nearest || tried == kMaxAttempts) continue;
+      ++tried;
+      if (signed_by(context.report(), other.certificate)) return refuse_misfit(context, other, checks);
+    }
   }
   const auto brought = std::ranges::find_if(others, &Candidate::from_evidence);
   if (brought != others.end()) return refuse_misfit(context, *brought, checks);

@@ -10,6 +10,7 @@ namespace {
 using attestation::testing::AmdCertificate;
 using attestation::testing::AmdKey;
 using attestation::testing::AmdList;
+using attestation::testing::AmdPadding;
 using attestation::testing::AmdReport;
 using attestation::testing::certificate_table;
 using attestation::testing::fake_amd;
@@ -253,6 +254,8 @@ TEST(SnpAuthenticate, RefusesChainsThatAreNotSound) {
   const auto own = fake_amd().endorsement_fields(kMilan);
   EXPECT_EQ(refusal(fake_amd().report(), of({fake_amd().issue(own, AmdKey::kStranger)})), "snp.chain.signature");
   EXPECT_EQ(refusal(fake_amd().report(), of({fake_amd().issue(own, AmdKey::kArk)})), "snp.chain.signature");
+  EXPECT_EQ(refusal(fake_amd().report(), of({fake_amd().issue(own, AmdKey::kAsk, AmdPadding::kPkcs1)})),
+            "snp.chain.unsupported");
   // The provider's intermediate does not speak for chips.
   EXPECT_EQ(refusal(fake_amd().report(), of({fake_amd().issue(own, AmdKey::kAsvk)})), "snp.chain.signature");
 }

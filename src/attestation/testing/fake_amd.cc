@@ -38,6 +38,12 @@ const Bytes& pss_algorithm() {
   return algorithm;
 }
 
+// sha384WithRSAEncryption, which AMD does not use.
+const Bytes& pkcs1_algorithm() {
+  static const Bytes algorithm = must(from_hex("300d06092a864886f70d01010c0500"));
+  return algorithm;
+}
+
 Bytes name(const std::string& common_name) {
   return der(tag::kSequence, {der(tag::kSet, {der(tag::kSequence, {must(codec::der_oid("2.5.4.3")),
                                                                    der(tag::kUtf8String, {as_bytes(common_name)})})})});
@@ -105,15 +111,16 @@ struct FakeAmd::Keys {
       spki.assign(encoded, encoded + size);
       OPENSSL_free(encoded);
     }
-    Bytes sign(ByteView message) const {
+    Bytes sign(ByteView message, AmdPadding padding = AmdPadding::kPss) const {
+      const bool pss = padding == AmdPadding::kPss;
       const crypto::Sha384 digest = crypto::sha384(message);
       const crypto::UniqueKeyContext context(EVP_PKEY_CTX_new(key.get(), nullptr));
       Bytes signature(256);
       std::size_t size = signature.size();
       must_be(EVP_PKEY_sign_init(context.get()) == 1 &&
-              EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PSS_PADDING) == 1 &&
+              EVP_PKEY_CTX_set_rsa_padding(context.get(), pss ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING) == 1 &&
               EVP_PKEY_CTX_set_signature_md(context.get(), EVP_sha384()) == 1 &&
-              EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), RSA_PSS_SALTLEN_DIGEST) == 1 &&
+              (!pss || EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), RSA_PSS_SALTLEN_DIGEST) == 1) &&
               EVP_PKEY_sign(context.get(), signature.data(), &size, digest.data(), digest.size()) == 1);
       signature.resize(size);
       return signature;
@@ -199,15 +206,16 @@ AmdCertificate FakeAmd::endorsement_fields(const AmdReport& options) const {
   return made;
 }
 
-crypto::Certificate FakeAmd::issue(const AmdCertificate& fields, AmdKey signer) const {
+crypto::Certificate FakeAmd::issue(const AmdCertificate& fields, AmdKey signer, AmdPadding padding) const {
+  const Bytes& algorithm = padding == AmdPadding::kPss ? pss_algorithm() : pkcs1_algorithm();
   const ByteArray<1> version3{{2}};
   const Bytes tbs = der(
       tag::kSequence,
-      {der(tag::context_constructed(0), {codec::der_unsigned(version3)}), number(fields.serial), pss_algorithm(),
+      {der(tag::context_constructed(0), {codec::der_unsigned(version3)}), number(fields.serial), algorithm,
        name(fields.issuer), der(tag::kSequence, {window(fields.validity)}), name(fields.subject), fields.spki,
        fields.extensions.empty() ? Bytes() : der(tag::context_constructed(3), {extension_list(fields.extensions)})});
   return must(crypto::Certificate::from_der(
-      der(tag::kSequence, {tbs, pss_algorithm(), codec::der_bit_string(keys_->of(signer).sign(tbs))})));
+      der(tag::kSequence, {tbs, algorithm, codec::der_bit_string(keys_->of(signer).sign(tbs, padding))})));
 }
 
 crypto::Certificate FakeAmd::endorsement(const AmdReport& options,

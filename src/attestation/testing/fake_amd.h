@@ -33,6 +33,7 @@ struct AmdCertificate {
 };
 
 enum class AmdKey : std::uint8_t { kArk, kAsk, kAsvk, kStranger };
+enum class AmdPadding : std::uint8_t { kPss, kPkcs1 };
 enum class TableOrder : std::uint8_t { kText, kMixed };  // how GUIDs are written
 
 struct AmdList {
@@ -67,7 +68,7 @@ class FakeAmd {
   // As it is before it is signed, and signed by whom one likes.
   AmdCertificate endorsement_fields(const AmdReport& options) const;
   AmdCertificate authority_fields(const std::string& name, const std::string& issuer, AmdKey key) const;
-  crypto::Certificate issue(const AmdCertificate& fields, AmdKey signer) const;
+  crypto::Certificate issue(const AmdCertificate& fields, AmdKey signer, AmdPadding padding = AmdPadding::kPss) const;
   crypto::Crl list(const AmdList& fields) const;
 
   Bytes report(const AmdReport& options = {}) const;
