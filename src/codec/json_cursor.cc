@@ -141,20 +141,41 @@ Result<std::uint64_t> JsonCursor::number(std::uint64_t max) {
   return value;
 }
 
+// The code unit of a \u escape at the front; nothing if there is none.
+std::optional<unsigned> JsonCursor::unicode_escape() const {
+  const std::string_view rest = text_.substr(at_);
+  if (rest.size() < 6 || rest[0] != '\\' || rest[1] != 'u') return std::nullopt;
+  unsigned unit = 0;
+  for (const char c : rest.substr(2, 4)) {
+    if (!is_hex(c)) return std::nullopt;
+    unit = unit * 16 + static_cast<unsigned>(is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
+  }
+  return unit;
+}
+
+Status JsonCursor::pass_escape() {
+  const char kind = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
+  if (kind != 'u') {
+    if (kind == '\0' || std::string_view("\"\\/bfnrt").find(kind) == std::string_view::npos) return syntax(at_);
+    at_ += 2;
+    return {};
+  }
+  const auto unit = unicode_escape();
+  if (!unit || (*unit >= 0xdc00 && *unit <= 0xdfff)) return syntax(at_);
+  at_ += 6;
+  if (*unit < 0xd800 || *unit > 0xdfff) return {};
+  const auto low = unicode_escape();  // surrogates come in pairs
+  if (!low || *low < 0xdc00 || *low > 0xdfff) return syntax(at_);
+  at_ += 6;
+  return {};
+}
+
 Status JsonCursor::pass_text() {
   ++at_;  // the quote
   while (at_ < text_.size() && text_[at_] != '"') {
     const auto byte = static_cast<unsigned char>(text_[at_]);
     if (byte == '\\') {
-      const char escape = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
-      if (escape == 'u') {
-        if (text_.size() - at_ < 6 || !std::ranges::all_of(text_.substr(at_ + 2, 4), is_hex)) return syntax(at_);
-        at_ += 6;
-      } else if (std::string_view("\"\\/bfnrt").find(escape) != std::string_view::npos && escape != '\0') {
-        at_ += 2;
-      } else {
-        return syntax(at_);
-      }
+      GATEWAY_TRY(pass_escape());
     } else if (byte >= 0x80) {
       const std::size_t length = utf8_length(text_.substr(at_));
       if (length == 0) return syntax(at_);

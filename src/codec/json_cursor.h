@@ -55,6 +55,8 @@ class JsonCursor {
   bool take(char c);
   Status enter(char open, bool object);
   Result<bool> more(char close);
+  std::optional<unsigned> unicode_escape() const;
+  Status pass_escape();
   Status pass_text();
   Status pass_number();
   Status pass_word(std::string_view word);

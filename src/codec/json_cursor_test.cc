@@ -102,6 +102,10 @@ TEST(JsonCursor, PassesOverJsonAlone) {
                           "1"}) {
     EXPECT_EQ(skipped(bad), "json.syntax") << bad;
   }
+  EXPECT_EQ(skipped(R"("\ud83d\ude00\uD83D\uDE00\uD7FF\uE000")"), "");
+  for (const char* lone : {R"("\ud83d")", R"("\ude00")", R"("\ud83d\ud83d")", R"("\ud83dx")", R"("\ud83d\ue000")"}) {
+    EXPECT_EQ(skipped(lone), "json.syntax") << lone;
+  }
   EXPECT_EQ(skipped("[1,]"), "json.syntax");
   EXPECT_EQ(skipped("{\"a\":1,}"), "json.type");
   EXPECT_EQ(skipped("{,}"), "json.type");

@@ -19,10 +19,10 @@ constexpr ByteArray<27> kP256Spki{{0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x8
                                    0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04}};
 
 Result<crypto::PublicKey> key_of(ByteView coordinates) {
-  ByteArray<kP256Spki.size() + 64> spki{};
-  std::ranges::copy(kP256Spki, spki.begin());
-  if (coordinates.size() != 64) return fail(ErrorCode::kMalformed, "dcap.quote.attestation_key");
-  std::ranges::copy(coordinates, spki.begin() + kP256Spki.size());
+  Bytes spki;
+  spki.reserve(kP256Spki.size() + coordinates.size());
+  append(spki, kP256Spki);
+  append(spki, coordinates);
   return crypto::PublicKey::from_spki(spki);
 }
 

@@ -312,6 +312,9 @@ TEST(DcapAuthenticate, RefusesCertificationDataThatIsNotThreePemBlocks) {
   damaged[damaged.find('\n') + 1] = 'A';  // no SEQUENCE any more
   EXPECT_EQ(refusal_with(damaged), "dcap.chain.certificate");
   const std::string block = fake_intel().root().to_pem();
+  EXPECT_EQ(
+      refusal_with(chain.substr(0, chain.size() - block.size()) + codec::write_pem("CERTIFICATE", Bytes{0x30, 0})),
+      "dcap.chain.certificate");
   EXPECT_EQ(refusal_with(block + chain.substr(0, chain.size() - block.size())), "dcap.chain.anchor");  // another order
   std::string long_block = "-----BEGIN CERTIFICATE-----\n";
   for (int i = 0; i < 100; ++i) long_block += std::string(64, 'A') + "\n";

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "attestation/testing/fake_intel.h"
 #include "codec/der.h"
@@ -46,14 +47,17 @@ class Pck : public ::testing::Test {
     fields.at(index) = replacement;
     return sequence_of(fields);
   }
-  // With one field of the TCB replaced.
-  Bytes with_tcb(std::size_t index, const Bytes& replacement) {
+  // With the fields of the TCB changed.
+  Bytes with_tcb(const std::function<void(std::vector<Bytes>&)>& change) {
     const Bytes tcb = fields_of(good_).at(1);
     auto holder = codec::DerReader(tcb).enter(tag::kSequence).value();
     EXPECT_TRUE(holder.oid());
     auto fields = fields_of(holder.any()->encoding);
-    fields.at(index) = replacement;
+    change(fields);
     return with(1, field(".2", sequence_of(fields)));
+  }
+  Bytes with_tcb(std::size_t index, const Bytes& replacement) {
+    return with_tcb([&](std::vector<Bytes>& fields) { fields.at(index) = replacement; });
   }
   const Bytes good_ = encode_pck_extensions(FakeIntel::pck_fields());
 };
@@ -94,6 +98,8 @@ TEST_F(Pck, RefusesMissingAndRepeatedFields) {
   const Bytes component = field(".2.1", integer(ByteArray<1>{{1}}));
   EXPECT_EQ(refusal(with_tcb(0, component)), "");
   EXPECT_EQ(refusal(with_tcb(1, component)), "dcap.pck.extension");
+  EXPECT_EQ(refusal(with_tcb([&](auto& all_fields) { all_fields.push_back(component); })), "dcap.pck.extension");
+  EXPECT_EQ(refusal(with_tcb([&](auto& all_fields) { all_fields.pop_back(); })), "dcap.pck.extension");
 }
 
 TEST_F(Pck, RefusesFieldsOfAnotherSizeOrType) {

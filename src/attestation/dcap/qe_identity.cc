@@ -16,7 +16,7 @@ class QeIdentityReader {
 
   Status read() {
     Members members(kNames);
-    GATEWAY_TRY(reader_.object());
+    GATEWAY_TRY(reader_.object("enclaveIdentity"));
     while (true) {
       GATEWAY_ASSIGN(const auto name, reader_.key());
       if (!name) break;

@@ -85,6 +85,7 @@ TEST_F(QeIdentityTest, RefusesWhatIsNotItsJson) {
   EXPECT_EQ(refusal("{\"x\":1,\"x\":1," + good_.substr(1)), "dcap.qe_identity.json");
   EXPECT_EQ(refusal("{\"x\":1," + good_.substr(1)), "");
   EXPECT_EQ(refusal("{\"x\":" + std::string(50, '[') + "," + good_.substr(1)), "dcap.qe_identity.limit");
+  EXPECT_EQ(refusal("[]"), "dcap.qe_identity.field");
   const std::string file(as_text(fake_intel().sign_qe_identity(good_)));
   const auto tcb_info = parse_qe_identity(fake_intel().sign_tcb_info(good_));
   ASSERT_FALSE(tcb_info);

@@ -146,9 +146,7 @@ class QuoteReader {
     GATEWAY_ASSIGN(const ByteView body, reader_.take(size));
     quote_.signed_region = input_.first(reader_.offset());
     if (quote_.tee == Tee::kTdx) {
-      auto report = tdx::parse_report_body(body);
-      if (!report) return bad_report(report.error());
-      quote_.body = std::move(*report);
+      GATEWAY_ASSIGN(quote_.body, tdx::parse_report_body(body));  // fails by size alone, which is right here
     } else {
       auto report = sgx::parse_report_body(body);
       if (!report) return bad_report(report.error());

@@ -77,6 +77,16 @@ std::unexpected<Error> FieldReader::json_error(const Error& cause) const {
   return fail(refusal.code, refusal.id, cause.message());
 }
 
+Status FieldReader::object(std::string_view name) {
+  if (!cursor_.object()) return bad(name, "an object");
+  return {};
+}
+
+Status FieldReader::array(std::string_view name) {
+  if (!cursor_.array()) return bad(name, "an array");
+  return {};
+}
+
 Result<std::string_view> FieldReader::text(std::string_view name) {
   const auto text = cursor_.text();
   if (!text) return bad(name, "a text of printable ASCII without escapes");
@@ -121,7 +131,7 @@ Status FieldReader::hex_into(std::string_view name, std::span<std::uint8_t> out)
 
 Result<std::vector<std::string>> FieldReader::advisories(std::string_view name) {
   std::vector<std::string> ids;
-  if (!cursor_.array()) return bad(name, "an array of texts");
+  GATEWAY_TRY(array(name));
   while (true) {
     GATEWAY_ASSIGN(const bool another, element());
     if (!another) return ids;
@@ -134,7 +144,7 @@ Result<std::vector<std::string>> FieldReader::advisories(std::string_view name) 
 
 Result<std::uint16_t> FieldReader::isv_svn() {
   std::optional<std::uint16_t> svn;
-  if (!cursor_.object()) return bad("tcb", "an object");
+  GATEWAY_TRY(object("tcb"));
   while (true) {
     GATEWAY_ASSIGN(const auto member, key());
     if (!member) break;
@@ -153,7 +163,7 @@ Result<IsvLevel> FieldReader::isv_level() {
   static constexpr std::array<std::string_view, 4> kNames{"tcb", "tcbDate", "tcbStatus", "advisoryIDs"};
   Members members(kNames);
   IsvLevel level;
-  if (!cursor_.object()) return bad("tcbLevels", "objects");
+  GATEWAY_TRY(object("tcbLevels"));
   while (true) {
     GATEWAY_ASSIGN(const auto member, key());
     if (!member) break;
@@ -176,7 +186,7 @@ Result<IsvLevel> FieldReader::isv_level() {
 
 Result<std::vector<IsvLevel>> FieldReader::isv_levels(std::string_view name) {
   std::vector<IsvLevel> levels;
-  if (!cursor_.array()) return bad(name, "an array");
+  GATEWAY_TRY(array(name));
   while (true) {
     GATEWAY_ASSIGN(const bool another, element());
     if (!another) break;

@@ -56,9 +56,9 @@ class FieldReader {
   std::unexpected<Error> bad(std::string_view name, std::string_view expected) const;
   std::unexpected<Error> unsupported_version(std::string_view expected) const;
 
-  Status object() { return wrapped(cursor_.object()); }
+  Status object(std::string_view name);
   Result<std::optional<std::string_view>> key() { return wrapped(cursor_.key()); }
-  Status array() { return wrapped(cursor_.array()); }
+  Status array(std::string_view name);
   Result<bool> element() { return wrapped(cursor_.element()); }
   Status skip() { return wrapped(cursor_.skip()); }
   Status finish() { return wrapped(cursor_.finish()); }
@@ -130,7 +130,7 @@ Result<SignedBody> read_envelope(ByteView bytes, std::string_view name, const Do
   SignedBody document;
   bool has_body = false;
   bool has_signature = false;
-  GATEWAY_TRY(reader.object());
+  GATEWAY_TRY(reader.object("the document"));
   while (true) {
     GATEWAY_ASSIGN(const auto member, reader.key());
     if (!member) break;

@@ -31,7 +31,7 @@ class TcbInfoReader {
   // Members come in any order, so what depends on the version and the TEE is judged at the end.
   Status read() {
     Members members(kNames);
-    GATEWAY_TRY(reader_.object());
+    GATEWAY_TRY(reader_.object("tcbInfo"));
     while (true) {
       GATEWAY_ASSIGN(const auto name, reader_.key());
       if (!name) break;
@@ -150,7 +150,7 @@ class TcbInfoReader {
   Result<TdxModule> read_module() {
     TdxModule module;
     Members members(kModuleNames);
-    GATEWAY_TRY(reader_.object());
+    GATEWAY_TRY(reader_.object("tdxModule"));
     while (true) {
       GATEWAY_ASSIGN(const auto name, reader_.key());
       if (!name) break;
@@ -173,7 +173,7 @@ class TcbInfoReader {
     TdxModuleIdentity identity;
     Members members(kModuleNames);
     bool has_id = false;
-    GATEWAY_TRY(reader_.object());
+    GATEWAY_TRY(reader_.object("tdxModuleIdentities"));
     while (true) {
       GATEWAY_ASSIGN(const auto name, reader_.key());
       if (!name) break;
@@ -195,7 +195,7 @@ class TcbInfoReader {
   }
 
   Status read_identities() {
-    GATEWAY_TRY(reader_.array());
+    GATEWAY_TRY(reader_.array("tdxModuleIdentities"));
     while (true) {
       GATEWAY_ASSIGN(const bool another, reader_.element());
       if (!another) return {};
@@ -210,7 +210,7 @@ class TcbInfoReader {
   }
 
   Status read_levels() {
-    GATEWAY_TRY(reader_.array());
+    GATEWAY_TRY(reader_.array("tcbLevels"));
     while (true) {
       GATEWAY_ASSIGN(const bool another, reader_.element());
       if (!another) break;
@@ -226,7 +226,7 @@ class TcbInfoReader {
     static constexpr std::array<std::string_view, 4> kLevelNames{"tcb", "tcbDate", "tcbStatus", "advisoryIDs"};
     Members members(kLevelNames);
     TcbLevel level;
-    GATEWAY_TRY(reader_.object());
+    GATEWAY_TRY(reader_.object("tcbLevels"));
     while (true) {
       GATEWAY_ASSIGN(const auto name, reader_.key());
       if (!name) break;
@@ -250,7 +250,7 @@ class TcbInfoReader {
   Status read_tcb(TcbLevel& level) {
     std::uint32_t v2_seen = 0;
     bool has_pce = false, has_sgx = false, has_tdx = false;
-    GATEWAY_TRY(reader_.object());
+    GATEWAY_TRY(reader_.object("tcb"));
     while (true) {
       GATEWAY_ASSIGN(const auto name, reader_.key());
       if (!name) break;
@@ -283,7 +283,7 @@ class TcbInfoReader {
 
   Result<ByteArray<kComponents>> read_components(std::string_view what) {
     ByteArray<kComponents> svns{};
-    GATEWAY_TRY(reader_.array());
+    GATEWAY_TRY(reader_.array(what));
     for (std::size_t i = 0;; ++i) {
       GATEWAY_ASSIGN(const bool another, reader_.element());
       if (!another && i == kComponents) return svns;
@@ -294,7 +294,7 @@ class TcbInfoReader {
 
   Result<std::uint8_t> read_component() {
     std::optional<std::uint8_t> svn;
-    GATEWAY_TRY(reader_.object());
+    GATEWAY_TRY(reader_.object("tcb"));
     while (true) {
       GATEWAY_ASSIGN(const auto name, reader_.key());
       if (!name) break;

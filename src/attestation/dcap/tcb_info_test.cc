@@ -161,6 +161,41 @@ TEST_F(TcbInfoTest, PassesOverMembersThatItDoesNotKnow) {
   EXPECT_EQ(refusal(before + replaced(identities, "\"id\"", extra + "\"id\"")), "");
 }
 
+// What is passed over is held to JSON and to the limits, wherever it stands.
+TEST_F(TcbInfoTest, RefusesUnknownMembersThatAreTooDeep) {
+  const std::string deep = "\"new\":" + std::string(20, '[') + std::string(20, ']') + ",";
+  const auto limit = [&](const std::string& text, const std::string& before) {
+    return refusal(replaced(text, before, deep + before));
+  };
+  EXPECT_EQ(refusal("{" + deep + sgx_.substr(1)), "dcap.tcb_info.limit");
+  for (const char* before : {"\"mrsigner\"", "\"isvsvn\"", "\"tcbDate\"", "\"tcb\":{\"isvsvn\"", "\"pcesvn\"",
+                             "\"svn\"", "\"tcb\":{\"sgxtcbcomponents\""}) {
+    EXPECT_EQ(limit(tdx_, before), "dcap.tcb_info.limit") << before;
+  }
+  const std::string identities = tdx_.substr(tdx_.find("\"tdxModuleIdentities\""));
+  const std::string before = tdx_.substr(0, tdx_.size() - identities.size());
+  EXPECT_EQ(refusal(before + replaced(identities, "\"id\"", deep + "\"id\"")), "dcap.tcb_info.limit");
+}
+
+TEST_F(TcbInfoTest, RefusesPartsThatAreNoObjectsOrArrays) {
+  const auto field = [&](std::string_view from, std::string_view to) { return refusal(replaced(tdx_, from, to)); };
+  constexpr const char* kField = "dcap.tcb_info.field";
+  EXPECT_EQ(refusal("[]"), kField);
+  EXPECT_EQ(field("\"tdxModule\":{", "\"tdxModule\":1,\"x\":{"), kField);
+  EXPECT_EQ(field("\"tdxModuleIdentities\":[", "\"tdxModuleIdentities\":1,\"x\":["), kField);
+  EXPECT_EQ(field("\"tdxModuleIdentities\":[", "\"tdxModuleIdentities\":[1],\"x\":["), kField);
+  EXPECT_EQ(field("\"tcb\":{\"isvsvn\"", "\"tcb\":1,\"x\":{\"isvsvn\""), kField);
+  EXPECT_EQ(field("\"tcbLevels\":[{\"tcb\":{\"isvsvn\"", "\"tcbLevels\":[1,{\"tcb\":{\"isvsvn\""), kField);
+  EXPECT_EQ(field("\"tcbLevels\":[{\"tcb\":{\"isvsvn\"", "\"tcbLevels\":1,\"x\":[{\"tcb\":{\"isvsvn\""), kField);
+  EXPECT_EQ(field("\"tcbLevels\":[{\"tcb\":{\"sgx", "\"tcbLevels\":[1,{\"tcb\":{\"sgx"), kField);
+  EXPECT_EQ(field("\"tcbLevels\":[{\"tcb\":{\"sgx", "\"tcbLevels\":1,\"x\":[{\"tcb\":{\"sgx"), kField);
+  EXPECT_EQ(field("\"tcb\":{\"sgx", "\"tcb\":1,\"x\":{\"sgx"), kField);
+  EXPECT_EQ(field("\"sgxtcbcomponents\":[", "\"sgxtcbcomponents\":1,\"x\":["), kField);
+  EXPECT_EQ(field("\"sgxtcbcomponents\":[", "\"sgxtcbcomponents\":[1,"), kField);
+  EXPECT_EQ(field("\"category\":\"BIOS\"", "\"category\":1"), kField);
+  EXPECT_EQ(field("\"advisoryIDs\":[", "\"advisoryIDs\":{},\"x\":["), kField);
+}
+
 TEST_F(TcbInfoTest, RefusesKeysTwice) {
   EXPECT_EQ(refusal(replaced(sgx_, "\"fmspc\"", "\"tcbType\":0,\"fmspc\"")), "dcap.tcb_info.json");
   EXPECT_EQ(refusal("{\"x\":1,\"x\":1," + sgx_.substr(1)), "dcap.tcb_info.json");
@@ -275,10 +310,10 @@ TEST_F(TcbInfoTest, RefusesEnvelopesOfAnotherForm) {
   EXPECT_EQ(refusal_of_file(good), "");
   EXPECT_EQ(refusal_of_file(good + " \n"), "");
   EXPECT_EQ(refusal_of_file(good + "x"), "dcap.tcb_info.json");
-  EXPECT_EQ(refusal_of_file(""), "dcap.tcb_info.json");
-  EXPECT_EQ(refusal_of_file("[]"), "dcap.tcb_info.json");
+  EXPECT_EQ(refusal_of_file(""), "dcap.tcb_info.field");
+  EXPECT_EQ(refusal_of_file("[]"), "dcap.tcb_info.field");
   EXPECT_EQ(refusal_of_file("{}"), "dcap.tcb_info.field");
-  EXPECT_EQ(refusal_of_file("{\"tcbInfo\":[]}"), "dcap.tcb_info.json");
+  EXPECT_EQ(refusal_of_file("{\"tcbInfo\":[]}"), "dcap.tcb_info.field");
   EXPECT_EQ(refusal_of_file("{\"tcbInfo\":" + sgx_ + "}"), "dcap.tcb_info.field");
   const std::string signature = good.substr(sgx_.size() + 12);
   EXPECT_EQ(refusal_of_file("{" + signature), "dcap.tcb_info.field");

@@ -47,7 +47,7 @@ class CcelReader {
  private:
   // TCG_PCR_EVENT with a TCG_EfiSpecIdEvent: which hash algorithms the log uses.
   Status read_header() {
-    GATEWAY_TRY(reader_.u32le());  // the register's index: 0 or 1, as the firmware likes
+    GATEWAY_ASSIGN([[maybe_unused]] const std::uint32_t index, reader_.u32le());  // 0 or 1, as the firmware likes
     GATEWAY_ASSIGN(const std::uint32_t type, reader_.u32le());
     if (type != kEventNoAction) return bad_header("EV_NO_ACTION first");
     GATEWAY_TRY(reader_.zeros(kSha1Size, "tdx.ccel.header"));
@@ -56,7 +56,7 @@ class CcelReader {
     ByteReader spec(data, "tdx.ccel.header");
     GATEWAY_ASSIGN(const ByteView signature, spec.take(kSignature.size()));
     if (as_text(signature) != kSignature) return bad_header("a log of the crypto agile format");
-    GATEWAY_TRY(spec.take(8));  // platform class, versions, size of UINTN
+    GATEWAY_ASSIGN([[maybe_unused]] const ByteView versions, spec.take(8));  // and platform class, size of UINTN
     GATEWAY_ASSIGN(const std::uint32_t count, spec.u32le());
     if (count == 0 || count > kMaxCcelAlgorithms) return bad_header("1 to 8 hash algorithms");
     for (std::uint32_t i = 0; i < count; ++i) {

@@ -145,6 +145,31 @@ TEST(Ccel, RefusesWrongEvents) {
   EXPECT_EQ(refusal(bytes), "tdx.ccel.event");
 }
 
+// Digests are counted by the header's algorithms: none may be missing.
+TEST(Ccel, RefusesEventsWithoutADigest) {
+  Log log;
+  log.events.clear();
+  log.after.clear();
+  Bytes bytes = log.encode();
+  ByteWriter event;
+  event.u32le(1);
+  event.u32le(4);
+  event.u32le(0);  // digests
+  event.u32le(0);  // size
+  append(bytes, event.bytes());
+  EXPECT_EQ(refusal(bytes), "tdx.ccel.event");
+}
+
+TEST(Ccel, RefusesAHeaderThatEndsEarly) {
+  ByteWriter log;
+  log.u32le(1);
+  log.u32le(kEventNoAction);
+  log.zeros(20);
+  log.u32le(18);
+  log.put(std::string_view("Spec ID Event03\0xx", 18));
+  EXPECT_EQ(refusal(log.bytes()), "tdx.ccel.header");
+}
+
 TEST(Ccel, RefusesEveryTruncation) {
   Log log;
   log.after.clear();
