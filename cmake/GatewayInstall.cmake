@@ -46,7 +46,7 @@ install(FILES ${PROJECT_BINARY_DIR}/gatewayConfig.cmake ${PROJECT_BINARY_DIR}/ga
 set(pages ${PROJECT_SOURCE_DIR}/man/gateway.1 ${PROJECT_SOURCE_DIR}/man/gatewayd.8
           ${PROJECT_SOURCE_DIR}/man/gateway-policy.5)
 set(made)
-foreach(command build inspect run ps logs stop connect verify token config release doctor demo)
+foreach(command build inspect run ps logs stop connect verify policy ear token config release doctor demo)
   set(page ${PROJECT_BINARY_DIR}/man/gateway-${command}.1)
   add_custom_command(OUTPUT ${page} DEPENDS gateway ${PROJECT_SOURCE_DIR}/man/from-help
                      COMMAND ${PROJECT_SOURCE_DIR}/man/from-help $<TARGET_FILE:gateway> ${command}
@@ -68,7 +68,7 @@ install(FILES ${PROJECT_SOURCE_DIR}/packaging/gatewayd.service DESTINATION lib/s
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples ${PROJECT_SOURCE_DIR}/models DESTINATION ${CMAKE_INSTALL_DATADIR}/gateway)
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/demo/demo.sh DESTINATION ${CMAKE_INSTALL_DATADIR}/gateway/demo)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/SECURITY.md ${PROJECT_SOURCE_DIR}/docs/cli.md
-              ${PROJECT_SOURCE_DIR}/docs/operations.md
+              ${PROJECT_SOURCE_DIR}/docs/operations.md ${PROJECT_SOURCE_DIR}/docs/policy.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
