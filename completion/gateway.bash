@@ -16,7 +16,7 @@ _gateway() {
     word=${COMP_WORDS[i]}
     [[ $word == -* ]] && break
     case ${command[*]} in
-      '' | token | config | release | collateral) command+=("$word") ;;
+      '' | policy | ear | token | config | release | collateral | verifier) command+=("$word") ;;
       *) break ;;
     esac
   done
@@ -27,11 +27,11 @@ _gateway() {
     --product) COMPREPLY=($(compgen -W 'Milan Genoa Turin' -- "$current")); return ;;
     --right) COMPREPLY=($(compgen -W 'call logs metrics' -- "$current")); return ;;
     --policy | --root | --collateral | --config | --tokens | --token-file | --key | --list | --release | --release-key | \
-      --access-key | --access-key-out | --signature | --newest | --ear-key | --for | --tls-root | --runtime | --cache | --ovmf | -o | --output)
+      --access-key | --access-key-out | --signature | --newest | --against | --ear-key | --for | --tls-root | --runtime | --cache | --ovmf | -o | --output)
       compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
-    --name | --id | --listen | --at | --nonce | --report-data | --life | --grace | --version | --floor | --commit | --pccs | --kds | --proxy | --timeout) return ;;
+    --name | --id | --listen | --at | --nonce | --max-age | --report-data | --life | --grace | --version | --floor | --commit | --pccs | --kds | --proxy | --timeout) return ;;
   esac
-  if [[ $current == -* || ${#command[@]} -eq 0 || " token config release collateral policy ear verifier " == *" ${command[*]} "* ]]; then
+  if [[ $current == -* || ${#command[@]} -eq 0 || " policy ear token config release collateral verifier " == *" ${command[*]} "* ]]; then
     COMPREPLY=($(compgen -W "$(_gateway_words "${command[@]}")" -- "$current"))
     [[ $current != -* ]] && COMPREPLY=($(printf '%s\n' "${COMPREPLY[@]}" | grep -v '^-'))
     return
@@ -40,7 +40,7 @@ _gateway() {
     logs | stop | token) COMPREPLY=($(compgen -W "$(_gateway_enclaves)" -- "$current")) ;;
     connect | verify | inspect)
       compopt -o filenames; COMPREPLY=($(compgen -W "$(_gateway_enclaves)" -- "$current") $(compgen -f -- "$current")) ;;
-    build | run | config | release) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")) ;;
+    build | run | policy | ear | config | release) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")) ;;
   esac
 }
 complete -F _gateway gateway

@@ -5,7 +5,7 @@ function __gateway_command
     for word in (commandline -opc)[2..-1]
         string match -q -- '-*' $word; and break
         switch "$found"
-            case '' token config release collateral
+            case '' policy ear token config release collateral verifier
                 set -a found $word
             case '*'
                 break
@@ -31,7 +31,7 @@ end
 function __gateway_wants_command
     set -l command (__gateway_command)
     test (count $command) -eq 0; and return 0
-    test (count $command) -eq 1; and contains -- $command[1] token config release collateral
+    test (count $command) -eq 1; and contains -- $command[1] policy ear token config release collateral verifier
 end
 
 complete -c gateway -f -n __gateway_wants_command -a '(__gateway_help commands)'

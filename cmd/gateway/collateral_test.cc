@@ -73,7 +73,8 @@ TEST_F(CollateralCommand, FetchesForAQuote) {
   const Ran ran = run(options(fake_intel().tdx_quote(), service.url()));
   EXPECT_EQ(ran.status, kDone) << ran.err;
   EXPECT_EQ(ran.object().at("complete"), true);
-  const auto& lines = ran.object().at("collateral").as_array();
+  const auto object = ran.object();
+  const auto& lines = object.at("collateral").as_array();
   ASSERT_EQ(lines.size(), 4U);
   EXPECT_EQ(lines[0].at("kind"), "tcb_info");
   EXPECT_EQ(lines[0].at("files").as_array().size(), 2U);

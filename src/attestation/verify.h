@@ -3,9 +3,10 @@
 //
 // Input:  untrusted bytes of any size and kind.
 // Output: Verification. `result` is present only when a policy was given and accepts.
+// Spec:   RFC 9334 §4 (roles of a Verifier); docs/cli.md, "verify".
 // Errors: those of the platform, of appraise(), and kLimitExceeded evidence.size, kMalformed evidence.unrecognised,
-//         kNotAuthentic evidence.platform
-//         kUnavailable, of a platform: an endorsement is missing, and authenticity is undecided
+//         kNotAuthentic evidence.platform; kUnavailable of a platform leaves authenticity undecided: an endorsement is
+//         missing
 #pragma once
 
 #include <memory>

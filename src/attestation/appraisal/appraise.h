@@ -1,7 +1,10 @@
 // Claims against a policy. The only maker of an AttestationResult.
 //
-// Errors: kPolicyRejected policy.empty, policy.platform, policy.root, policy.measurement, policy.config, policy.debug,
-//         policy.region, policy.age, evidence.nonce, evidence.report_data; kUnavailable policy.config_unknown
+// Input:  Claims, which only an authenticator makes; a policy; time and expectations as arguments.
+// Output: Verdict: every check of the nearest entry; an AttestationResult when one accepts.
+// Spec:   RFC 9334 §8.4 (appraisal of evidence), docs/policy.md.
+// Errors: kPolicyRejected policy.{empty,platform,debug,config,report_data}, evidence.{nonce,report_data};
+//         kUnavailable policy.config_unknown, policy.revocation_unknown; those of appraise_{nitro,snp,dcap,tcb}.cc
 #pragma once
 
 #include <optional>

@@ -1,6 +1,9 @@
 // The parts of TDX and SGX of an appraisal. Quotes carry no time: their age is bounded by the session that brings them.
 //
-// Spec: Intel TDX Module ABI (ATTRIBUTES, XFAM, TDINFO), Intel SDM volume 3D (ATTRIBUTES, REPORT).
+// Spec:   Intel TDX Module ABI (ATTRIBUTES, XFAM, TDINFO), Intel SDM vol. 3D (ATTRIBUTES, REPORT), Intel SGX PCK
+//         Certificate and CRL Profile (FMSPC, PPID); docs/policy.md.
+// Errors: kPolicyRejected policy.{td_attributes,xfam,attributes,isv_prod_id,isv_svn,isv_ext_prod_id,isv_family_id,
+//         config_id,config_svn,fmspc,ppid}
 #include "attestation/appraisal/entry_appraisal.h"
 
 namespace gateway::attestation {

@@ -1,4 +1,7 @@
 // Nitro's part of an appraisal, and that of the local platform.
+//
+// Spec:   AWS Nitro Enclaves, "Where to get an enclave's measurements"; docs/trust.md §4; docs/policy.md.
+// Errors: kPolicyRejected policy.{root,region,age}
 #include "attestation/appraisal/entry_appraisal.h"
 
 namespace gateway::attestation {

@@ -1,6 +1,8 @@
 // SEV-SNP's part of an appraisal. Reports carry no time: their age is bounded by the session that brings them.
 //
-// Spec: AMD 56860, GUEST_POLICY, PLATFORM_INFO and ATTESTATION_REPORT.
+// Spec:   AMD 56860, ATTESTATION_REPORT, GUEST_POLICY and PLATFORM_INFO; AMD 57230 (product, CSP id); docs/policy.md.
+// Errors: kPolicyRejected policy.{measurement,guest_svn,host_data,family_id,image_id,id_key_digest,author_key_digest,
+//         vmpl,migration,guest_policy,platform_info,min_abi,product,signing_key,csp_id,chip_id}
 #include "attestation/appraisal/entry_appraisal.h"
 
 namespace gateway::attestation {

@@ -2,6 +2,11 @@
 //
 // The rules hold: affirming. They do not, but those of a grace window do: a warning that names the last day, until
 // that day; afterwards the refusal that there would be without the window. Several windows: the one that lasts longest.
+//
+// Spec:   AMD 56860, TCB_VERSION and REPORTED_TCB; Intel PCS API, TCB info and QE identity (tcbStatus, advisoryIDs,
+//         tcbEvaluationDataNumber, nextUpdate); docs/policy.md.
+// Errors: kPolicyRejected policy.{min_tcb,min_committed_tcb,min_launch_tcb,tcb_evaluation_number,tcb_status,
+//         tcb_advisory}; kUnavailable policy.tcb_unknown
 #include "attestation/appraisal/entry_appraisal.h"
 
 namespace gateway::attestation {

@@ -3,6 +3,9 @@
 // The draft accepts the evidence that it was made from, as far as a policy can: what no policy accepts (a revoked TCB,
 // missing revocation lists) stays refused or undecided. It pins everything that the vendor measures or the owner chose
 // at launch, takes the lowest TCB among evidence of one kind, and turns "out of date" into a grace window.
+//
+// Spec:   docs/policy.md.
+// Errors: kPolicyRejected policy.draft_debug; kUnavailable policy.tcb_unknown; kInvalidArgument policy.draft_empty
 #pragma once
 
 #include <span>
@@ -23,7 +26,6 @@ struct DraftOptions {
   bool insecure_allow_debug = false;       // otherwise evidence in debug mode is refused
 };
 
-// Errors: kPolicyRejected policy.draft_debug; kUnavailable policy.tcb_unknown; kInvalidArgument policy.draft_empty
 Result<std::string> draft_policy(std::span<const DraftEvidence> evidence, const DraftOptions& options);
 
 }  // namespace gateway::attestation

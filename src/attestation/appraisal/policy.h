@@ -3,6 +3,7 @@
 // An empty policy accepts nothing. Unknown keys are errors. Nothing has a default that accepts more, and what decides
 // about a platform (its measurements, its minimum TCB) has to be written down.
 //
+// Spec:   docs/policy.md.
 // Errors: kInvalidArgument toml.*, policy.too_many_entries, policy.measurements_missing, policy.root_missing,
 //         policy.root_not_applicable, policy.regions_not_applicable, policy.min_tcb_missing,
 //         policy.min_tcb_evaluation_number_missing, policy.grace_relaxes_nothing; kMalformed toml.syntax

@@ -4,6 +4,7 @@
 // Input:  untrusted, from a peer.
 // Output: UnverifiedEvidence: what the bytes say, nothing more. Views into the input, or into `decoded`.
 // Bounds: kMaxEvidenceSize bytes; the parts have limits of their own.
+// Spec:   AMD 56860 (ATTESTATION_REPORT), AMD 56421 (GHCB: extended guest request).
 // Errors: kMalformed snp.evidence.empty; kLimitExceeded snp.evidence.size; those of report.h, cert_table.h, hcl.h,
 //         az_vtpm.h
 #pragma once
