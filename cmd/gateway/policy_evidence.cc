@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "attestation/formats/verify_file.h"
 #include "verify_files.h"
 
 namespace gateway::cli {
@@ -67,7 +68,7 @@ attestation::Verification EvidenceFolder::verify(const RecordedEvidence& item,
                                    .config_digest = {},
                                    .caches = nullptr};
   inputs.nitro.local_roots = roots;
-  return attestation::verify(item.bytes, policy, inputs);
+  return attestation::formats::verify_file(item.bytes, policy, inputs);
 }
 
 Result<EvidenceFolder> read_evidence(const PolicyEvidence& options, std::optional<Time> otherwise) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "attestation/ear.h"
+#include "attestation/formats/verify_file.h"
 #include "attestation/verification_json.h"
 #include "claims_text.h"
 #include "terminal.h"
@@ -211,10 +212,10 @@ int run_verify(const VerifyOptions& options) {
   const SystemClock clock;
   const auto request = read_verify_request(options, clock);
   if (!request) return report_verify_error(options, request.error());
-  const auto evidence = read_file(options.evidence, attestation::kMaxEvidenceSize);
+  const auto evidence = read_file(options.evidence, attestation::formats::kMaxFileSize);
   if (!evidence) return report_verify_error(options, evidence.error());
   return print_verification(options, *request,
-                            attestation::verify(*evidence, request->policy_or_null(), request->inputs()));
+                            attestation::formats::verify_file(*evidence, request->policy_or_null(), request->inputs()));
 }
 
 }  // namespace gateway::cli

@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "attestation/ear.h"
-#include "attestation/formats/unwrap.h"
+#include "attestation/formats/verify_file.h"
 #include "attestation/verification_json.h"
 #include "codec/json.h"
 
@@ -274,29 +274,16 @@ Decision Service::direct(const Call& call) {
 }
 
 Verification Service::verify(ByteView file, const NamedPolicy& policy, std::optional<ByteView> challenge) {
-  Verification verification;
-  const auto unwrapped = attestation::formats::unwrap(file);
-  if (!unwrapped) {
-    verification.authentic = false;
-    verification.appraisal = attestation::AppraisalStatus::kContraindicated;
-    verification.reason = unwrapped.error();
-  } else {
-    attestation::Collateral with_bundle;
-    if (unwrapped->bundled()) {
-      with_bundle = settings_.collateral;
-      for (const ByteView one : unwrapped->collateral()) with_bundle.add(one);
-    }
-    verification = attestation::verify(unwrapped->evidence(), &policy.policy,
-                                       {.at = sources_.clock.now(),
-                                        .platform = {},
-                                        .nitro = {},
-                                        .collateral = unwrapped->bundled() ? &with_bundle : &settings_.collateral,
-                                        .expected_nonce = {},
-                                        .expected_report_data = {},
-                                        .challenge = challenge,
-                                        .config_digest = {},
-                                        .caches = &caches_});
-  }
+  const Verification verification = attestation::formats::verify_file(file, &policy.policy,
+                                                                      {.at = sources_.clock.now(),
+                                                                       .platform = {},
+                                                                       .nitro = {},
+                                                                       .collateral = &settings_.collateral,
+                                                                       .expected_nonce = {},
+                                                                       .expected_report_data = {},
+                                                                       .challenge = challenge,
+                                                                       .config_digest = {},
+                                                                       .caches = &caches_});
   metrics_.count(verification);
   return verification;
 }

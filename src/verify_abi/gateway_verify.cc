@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 #include <cstring>
 
+#include "attestation/formats/verify_file.h"
 #include "attestation/verification_json.h"
 #include "attestation/verify.h"
 #include "codec/json.h"
@@ -143,14 +144,14 @@ Result<Verification> judge(const gateway_verify_request& request) {
   GATEWAY_ASSIGN(const auto evidence, view_of(request.evidence));
   if (!evidence) return usage("verify_abi.argument", "no evidence is given", "set request.evidence");
   GATEWAY_ASSIGN(const auto policy_text, view_of(request.policy));
-  if (!policy_text) return attestation::verify(*evidence, nullptr, inputs);
+  if (!policy_text) return attestation::formats::verify_file(*evidence, nullptr, inputs);
   if (policy_text->size() > attestation::kMaxPolicySize) {
     return usage("verify_abi.argument",
                  "the policy is larger than " + std::to_string(attestation::kMaxPolicySize) + " bytes",
                  "give the text of one policy file");
   }
   GATEWAY_ASSIGN(const attestation::Policy policy, attestation::Policy::parse(as_text(*policy_text), "policy"));
-  return attestation::verify(*evidence, &policy, inputs);
+  return attestation::formats::verify_file(*evidence, &policy, inputs);
 }
 
 // Text into a caller's array, cut where it does not fit, always terminated.

@@ -4,7 +4,8 @@
 // Output: Verdict: every check of the nearest entry; an AttestationResult when one accepts.
 // Spec:   RFC 9334 §8.4 (appraisal of evidence), docs/policy.md.
 // Errors: kPolicyRejected policy.{empty,platform,debug,config,report_data}, evidence.{nonce,report_data};
-//         kUnavailable policy.config_unknown, policy.revocation_unknown; those of appraise_{nitro,snp,dcap,tcb}.cc
+//         kUnavailable policy.config_unknown, policy.revocation_unknown; those of appraise_{nitro,snp,dcap,tcb}.cc.
+//         policy.config_unnamed is a warning.
 #pragma once
 
 #include <optional>

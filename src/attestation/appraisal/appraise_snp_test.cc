@@ -47,6 +47,27 @@ TEST(AppraiseSnp, AffirmsWhatAnEntryAccepts) {
                                           "policy.min_tcb", "policy.min_tcb", "policy.min_tcb"));
 }
 
+TEST(AppraiseSnp, FindsAChallengeInTheReportDataWithZerosBehind) {
+  const auto asked = [](const Bytes& report_data, const Bytes& challenge) {
+    const Claims claims = snp_claims([&](SnpClaims& snp, Found&) {
+      snp.report_data = {};
+      std::ranges::copy(report_data, snp.report_data.begin());
+    });
+    const Verdict verdict = appraise(claims, Policy::parse(snp_entry(), "policy.toml").value(),
+                                     {.at = kNow,
+                                      .expected_nonce = {},
+                                      .expected_report_data = {},
+                                      .challenge = ByteView(challenge),
+                                      .config_digest = {}});
+    return verdict.reason ? std::string(verdict.reason->id()) : "";
+  };
+  EXPECT_EQ(asked(Bytes(32, 7), Bytes(32, 7)), "");
+  EXPECT_EQ(asked(Bytes(64, 7), Bytes(64, 7)), "");
+  EXPECT_EQ(asked(Bytes(33, 7), Bytes(32, 7)), "evidence.nonce") << "more than the nonce";
+  EXPECT_EQ(asked(Bytes(32, 8), Bytes(32, 7)), "evidence.nonce");
+  EXPECT_EQ(asked(Bytes(64, 7), Bytes(65, 7)), "evidence.nonce");
+}
+
 TEST(AppraiseSnp, RefusesAnotherMeasurement) {
   EXPECT_EQ(reason([](SnpClaims& snp) { snp.measurement.back() ^= 1U; }), "policy.measurement");
 }

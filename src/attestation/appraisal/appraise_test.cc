@@ -145,6 +145,32 @@ TEST(Appraise, ComparesTheConfiguration) {
   EXPECT_EQ(reason(nitro_claims(), named, context), "policy.config");
 }
 
+TEST(Appraise, WarnsOfAConfigurationThatThePolicyLeavesToTheHost) {
+  AppraisalContext context = at();
+  context.config_digest = ByteArray<48>{{1}};
+  const Verdict verdict = appraise(nitro_claims(), Policy{{entry()}}, context);
+  EXPECT_EQ(verdict.status, AppraisalStatus::kWarning);
+  EXPECT_TRUE(verdict.result);
+  const auto line = std::ranges::find(verdict.checks, "policy.config_unnamed", &Check::id);
+  ASSERT_NE(line, verdict.checks.end());
+  EXPECT_EQ(line->outcome, Outcome::kWarned);
+  EXPECT_EQ(appraise(nitro_claims(), Policy{{entry()}}, at()).status, AppraisalStatus::kAffirming)
+      << "a bare document states no configuration";
+}
+
+TEST(Appraise, FindsAChallengeInTheNonceFieldOfADocument) {
+  AppraisalContext context = at();
+  const Bytes own = nitro_claims().nitro().nonce.value();
+  context.challenge = own;
+  EXPECT_EQ(reason(nitro_claims(), entry(), context), "");
+  Bytes other = own;
+  other.back() ^= 1U;
+  context.challenge = other;
+  EXPECT_EQ(reason(nitro_claims(), entry(), context), "evidence.nonce");
+  other.pop_back();
+  EXPECT_EQ(reason(nitro_claims(), entry(), context), "evidence.nonce");
+}
+
 TEST(Appraise, IsUndecidedWithoutTheConfigurationThatThePolicyNames) {
   PolicyEntry named = entry();
   named.config = ByteArray<48>{{1}};

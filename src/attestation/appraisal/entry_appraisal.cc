@@ -68,6 +68,13 @@ void EntryAppraisal::check_debug() {
 }
 
 void EntryAppraisal::check_config() {
+  // Spec: docs/trust.md, configuration and callers: the host hands it over, and policies name it.
+  if (!entry_.config && context_.config_digest) {
+    return warn("policy.config_unnamed", "a configuration that the policy names",
+                "sha384:" + to_hex(*context_.config_digest) + ", which the policy leaves to the host",
+                "write config = \"sha384:…\" into the policy: with a configuration of its own choosing the host admits "
+                "callers of its own, who may read what the workload prints");
+  }
   if (!entry_.config) return;
   const std::string expected = "sha384:" + to_hex(*entry_.config);
   if (!context_.config_digest) {
