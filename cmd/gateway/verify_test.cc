@@ -159,7 +159,7 @@ TEST_F(VerifyCommand, ReadsNoMoreOfAnEndlessFileThanItNeeds) {
   options_.evidence = "/dev/zero";
   const Outcome outcome = run();
   EXPECT_EQ(outcome.status, kRefused);
-  EXPECT_EQ(outcome.reason(), "evidence.size");
+  EXPECT_EQ(outcome.reason(), "evidence.file_size");
 }
 
 TEST_F(VerifyCommand, JudgesAtTheTimeGiven) {
