@@ -10,6 +10,7 @@
 #include "attestation/snp/authenticate.h"
 #include "attestation/snp/chain.h"
 #include "attestation/snp/roots.h"
+#include "attestation/testing/fake_amd.h"
 
 namespace gateway::attestation::snp {
 namespace {
@@ -226,6 +227,65 @@ TEST_F(SnpVectors, AreRefusedCutShortOrContinued) {
       EXPECT_FALSE(parse_evidence(longer)) << more;
     }
   }
+}
+
+Bytes numbers(const json::value& array) {
+  Bytes bytes;
+  for (const json::value& one : array.as_array()) bytes.push_back(static_cast<std::uint8_t>(one.as_int64()));
+  return bytes;
+}
+
+// Confidential Containers send the fields in JSON, with the VCEK: written back, they are a report and its table.
+Bytes rebuilt(const json::object& evidence) {
+  const json::object& report = evidence.at("attestation_report").as_object();
+  ByteWriter writer;
+  const auto number = [&](const char* name) { return static_cast<std::uint64_t>(report.at(name).as_int64()); };
+  const auto u32 = [&](const char* name) { writer.u32le(static_cast<std::uint32_t>(number(name))); };
+  const auto byte = [&](const json::value& value) { writer.u8(static_cast<std::uint8_t>(value.as_int64())); };
+  const auto tcb = [&](const char* name) {
+    const json::object& parts = report.at(name).as_object();
+    for (const char* part : {"bootloader", "tee"}) byte(parts.at(part));
+    writer.zeros(4);
+    for (const char* part : {"snp", "microcode"}) byte(parts.at(part));
+  };
+  for (const char* name : {"version", "guest_svn"}) u32(name);
+  writer.u64le(number("policy"));
+  for (const char* name : {"family_id", "image_id"}) writer.put(numbers(report.at(name)));
+  for (const char* name : {"vmpl", "sig_algo"}) u32(name);
+  tcb("current_tcb");
+  writer.u64le(number("plat_info"));
+  u32("key_info");
+  writer.zeros(4);
+  for (const char* name :
+       {"report_data", "measurement", "host_data", "id_key_digest", "author_key_digest", "report_id", "report_id_ma"}) {
+    writer.put(numbers(report.at(name)));
+  }
+  tcb("reported_tcb");
+  for (const char* name : {"cpuid_fam_id", "cpuid_mod_id", "cpuid_step"}) byte(report.at(name));
+  writer.zeros(21);
+  writer.put(numbers(report.at("chip_id")));
+  tcb("committed_tcb");
+  for (const char* name : {"current", "committed"}) {
+    for (const char* part : {"build", "minor", "major"}) byte(report.at(name).at(part));
+    writer.zeros(1);
+  }
+  tcb("launch_tcb");
+  writer.zeros(kSignedSize - writer.bytes().size());
+  for (const char* scalar : {"r", "s"}) writer.put(numbers(report.at("signature").at(scalar)));
+  writer.zeros(kReportSize - writer.bytes().size());
+  const Bytes vcek = numbers(evidence.at("cert_chain").as_array().at(0).at("data"));
+  writer.put(attestation::testing::certificate_table({{attestation::testing::kVcekGuid, vcek}}));
+  return std::move(writer).take();
+}
+
+// A sibling of Genoa's (family 19h, model a0h) under Genoa's roots, its VCEK in the table.
+TEST_F(SnpVectors, HoldASiblingOfGenoa) {
+  const Bytes text = read_all(folder_ + "/snp/trustee_e2e_evidence_genoa.json");
+  const Bytes evidence = rebuilt(json::parse(as_text(text)).as_object());
+  const auto claims = judge(evidence, {}, from_rfc3339("2025-09-01T00:00:00Z").value());
+  ASSERT_TRUE(claims) << claims.error().message();
+  EXPECT_EQ(claims->snp().product, SnpProduct::kGenoa);
+  EXPECT_EQ(claims->snp().cpuid_model, 0xa0);
 }
 
 // Azure's evidence from TDX guests: another report inside, the same vTPM around it.
