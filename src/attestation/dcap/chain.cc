@@ -163,10 +163,10 @@ Result<VerifiedPck> verify_pck_chain(ByteView certification_data, const Certific
   checks.held("dcap.chain.signature", "every certificate signed by the one above it", "2 signatures");
   checks.held("dcap.chain.validity", "every certificate valid at " + to_rfc3339(at), window_text(*window));
   GATEWAY_TRY(check_leaf(leaf, checks));
-  GATEWAY_ASSIGN(PckExtensions pck, read_extensions(leaf, checks));
+  GATEWAY_ASSIGN(const PckExtensions pck, read_extensions(leaf, checks));
   return VerifiedPck{.leaf = std::move(leaf),
                      .intermediate = std::move(intermediate),
-                     .pck = std::move(pck),
+                     .pck = pck,
                      .ca = *ca,
                      .validity = *window,
                      .root_key = crypto::sha256(root.public_key().spki())};

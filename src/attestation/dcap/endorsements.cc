@@ -7,9 +7,9 @@ namespace {
 
 constexpr std::string_view kSignerName = "Intel SGX TCB Signing";
 
-const Bytes& bytes_of(const Bytes& bytes) { return bytes; }
-const Bytes& bytes_of(const crypto::Certificate& certificate) { return certificate.der(); }
-const Bytes& bytes_of(const crypto::Crl& crl) { return crl.der(); }
+ByteView bytes_of(const Bytes& bytes) { return bytes; }
+ByteView bytes_of(const crypto::Certificate& certificate) { return certificate.der(); }
+ByteView bytes_of(const crypto::Crl& crl) { return crl.der(); }
 
 // Parts that are shared are the same object; others are compared byte by byte.
 template <class Part>

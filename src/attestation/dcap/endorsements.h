@@ -35,7 +35,9 @@ class SignatureMemo {
     if (!verify()) return false;
     auto made = std::make_unique<const Bytes>(issuer_der);
     const Bytes* none = nullptr;
-    if (issuer_.compare_exchange_strong(none, made.get(), std::memory_order_acq_rel)) made.release();
+    if (issuer_.compare_exchange_strong(none, made.get(), std::memory_order_acq_rel)) {
+      static_cast<void>(made.release());  // the memo owns it now
+    }
     return true;
   }
 

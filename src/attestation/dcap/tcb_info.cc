@@ -19,9 +19,9 @@ std::optional<std::size_t> v2_component(std::string_view name) {
   const char tens = name[kPrefix.size()];
   const char ones = name[kPrefix.size() + 1];
   if ((tens != '0' && tens != '1') || ones < '0' || ones > '9') return std::nullopt;
-  const auto number = static_cast<std::size_t>((tens - '0') * 10 + (ones - '0'));
-  if (number < 1 || number > kComponents) return std::nullopt;
-  return number - 1;
+  const int number = (tens - '0') * 10 + (ones - '0');
+  if (number < 1 || number > static_cast<int>(kComponents)) return std::nullopt;
+  return static_cast<std::size_t>(number - 1);
 }
 
 class TcbInfoReader {

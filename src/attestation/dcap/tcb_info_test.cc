@@ -106,6 +106,9 @@ TEST_F(TcbInfoTest, VerifiesTheBytesAsServedOrTheirCompactForm) {
   // White space within a text is part of the text; members in another order are other bytes.
   EXPECT_FALSE(verified(replaced(sgx_, "Early Microcode", "Early  Microcode")));
   EXPECT_FALSE(verified(replaced(sgx_, R"("id":"SGX","version":3,)", R"("version":3,"id":"SGX",)")));
+  const auto forged = verify_signature({.body = to_bytes(sgx_), .signature = {}}, key);
+  ASSERT_FALSE(forged);
+  EXPECT_EQ(forged.error().id(), "dcap.collateral.signature");
 }
 
 TEST_F(TcbInfoTest, VerifiesWhatWasSignedWithWhiteSpace) {
