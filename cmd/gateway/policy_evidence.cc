@@ -65,7 +65,7 @@ attestation::Verification EvidenceFolder::verify(const RecordedEvidence& item,
                                    .expected_nonce = {},
                                    .expected_report_data = {},
                                    .config_digest = {},
-                                   .caches = nullptr};
+                                   .caches = &caches};
   inputs.nitro.local_roots = roots;
   return attestation::verify(item.bytes, policy, inputs);
 }
