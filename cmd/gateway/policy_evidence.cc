@@ -66,7 +66,7 @@ attestation::Verification EvidenceFolder::verify(const RecordedEvidence& item,
                                    .expected_nonce = {},
                                    .expected_report_data = {},
                                    .config_digest = {},
-                                   .caches = nullptr};
+                                   .caches = &caches};
   inputs.nitro.local_roots = roots;
   return attestation::formats::verify_file(item.bytes, policy, inputs);
 }

@@ -23,6 +23,7 @@ struct EvidenceFolder {
   attestation::Collateral collateral;
   std::vector<crypto::Certificate> roots;
   std::optional<Time> at;  // absent: as of when each was recorded
+  attestation::Caches caches = attestation::make_caches();
 
   Time time_of(const RecordedEvidence& item) const { return at.value_or(item.recorded); }
   attestation::Verification verify(const RecordedEvidence& item, const attestation::Policy* policy) const;
