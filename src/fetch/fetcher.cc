@@ -20,7 +20,10 @@ bool worth_another_try(int status) {
   return status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
 }
 
-bool worth_another_try(const Error& error) { return error.code() == ErrorCode::kUnavailable; }
+// A proxy that said no will say no again.
+bool worth_another_try(const Error& error) {
+  return error.code() == ErrorCode::kUnavailable && error.id() != "collateral.fetch.proxy";
+}
 
 Status judge(const HttpResponse& response) {
   if (response.status == 200) return {};
