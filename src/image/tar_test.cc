@@ -92,6 +92,17 @@ TEST(Tar, RefusesBrokenHeadersByName) {
   std::string spoiled = tar_entry("a", '0', "x");
   spoiled[0] = 'b';
   EXPECT_REFUSED(read_all(spoiled + tar_end()), "image.tar.checksum");
+  for (const std::size_t field : {100UZ, 124UZ}) {  // mode, size: no octal number, and the checksum says so too
+    std::string odd = tar_entry("a", '0', "x");
+    odd.replace(field, 2, "9'");  // another sum than "00" has
+    odd.replace(148, 8, "        ");
+    unsigned sum = 0;
+    for (const char c : odd.substr(0, 512)) sum += static_cast<unsigned char>(c);
+    char digits[8];
+    std::snprintf(digits, sizeof digits, "%06o", sum);
+    odd.replace(148, 8, std::string(digits, 6) + std::string("\0 ", 2));
+    EXPECT_REFUSED(read_all(odd + tar_end()), "image.tar.header");
+  }
   EXPECT_REFUSED(read_all(tar_entry("a", 'S', "x") + tar_end()), "image.tar.sparse");
   EXPECT_REFUSED(read_all(tar_entry("a", 'M', "x") + tar_end()), "image.tar.type");
   const auto pax = [](const std::string& records) {
