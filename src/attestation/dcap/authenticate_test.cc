@@ -485,6 +485,12 @@ TEST(DcapTcb, CountsOnlyWhatIntelSigned) {
   EXPECT_EQ(status(), "Unknown");
   collateral.certificates.clear();
   EXPECT_EQ(status(), "Unknown");
+  // More signers than are ever tried.
+  collateral = fake_intel().collateral();
+  collateral.certificates.insert(collateral.certificates.begin(), 64, other.certificate(IntelCertificate::kTcbSigning));
+  EXPECT_EQ(status(), "Unknown");
+  collateral.certificates.erase(collateral.certificates.begin());
+  EXPECT_EQ(status(), "UpToDate");
   // One flipped character of a signed document.
   collateral = fake_intel().collateral();
   std::string text = inner;
