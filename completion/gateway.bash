@@ -27,7 +27,7 @@ _gateway() {
     --product) COMPREPLY=($(compgen -W 'Milan Genoa Turin' -- "$current")); return ;;
     --right) COMPREPLY=($(compgen -W 'call logs metrics' -- "$current")); return ;;
     --policy | --root | --collateral | --config | --tokens | --token-file | --key | --list | --release | --release-key | \
-      --access-key | --access-key-out | --signature | --newest | --against | --ear-key | --for | --tls-root | --runtime | --cache | --ovmf | -o | --output)
+      --access-key | --access-key-out | --signature | --newest | --against | --ear-key | --for | --tls-root | --runtime | --cache | --ovmf | --event-log | -o | --output)
       compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
     --name | --id | --listen | --at | --nonce | --max-age | --report-data | --life | --grace | --version | --floor | --commit | --pccs | --kds | --proxy | --timeout) return ;;
   esac

@@ -190,6 +190,8 @@ void add_verify(CLI::App& gateway, int& status) {
   app->add_option("--at", o->at, "judge as of this time (default: now)")->type_name("RFC3339");
   app->add_option("--nonce", o->nonce, "the nonce that the document must carry")->type_name("HEX");
   app->add_option("--report-data", o->report_data, "the report data that it must carry")->type_name("HEX");
+  app->add_option("--event-log", o->event_log, "a TD's CCEL event log, replayed against the quote's RTMRs")
+      ->type_name("FILE");
   app->add_option("--root", o->roots, "a further trust anchor, for platform local alone")
       ->type_name("FILE")
       ->allow_extra_args(false);

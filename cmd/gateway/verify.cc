@@ -6,6 +6,7 @@
 
 #include "attestation/ear.h"
 #include "attestation/formats/verify_file.h"
+#include "attestation/tdx/ccel.h"
 #include "attestation/verification_json.h"
 #include "claims_text.h"
 #include "terminal.h"
@@ -206,6 +207,34 @@ int report_verify_error(const VerifyOptions& options, const Error& error) {
   return report(error);
 }
 
+namespace {
+
+// Holds a TD's event log against the registers of its quote; a log that does not replay to them is refused.
+Status hold_event_log(const std::string& path, attestation::Verification& verification) {
+  GATEWAY_ASSIGN(const Bytes content, read_file(path, attestation::tdx::kMaxCcelSize));
+  if (!verification.claims) return {};
+  if (verification.claims->platform() != attestation::Platform::kTdx) {
+    return usage("verify.usage", "--event-log belongs to a TDX quote", "leave it out");
+  }
+  attestation::CheckList checks;
+  const Status held = [&]() -> Status {
+    const auto log = attestation::tdx::parse_ccel(content);
+    if (!log) {
+      return checks.refused(log.error().code(), log.error().error_id(), "a CCEL event log", log.error().detail(),
+                            "give the contents of the log area as the guest reads them");
+    }
+    return attestation::tdx::check_event_log(*log, verification.claims->tdx(), checks);
+  }();
+  for (const attestation::Check& line : checks.lines()) verification.checks.push_back(line);
+  if (held || verification.reason) return {};
+  verification.reason = held.error();
+  if (verification.result) verification.appraisal = attestation::AppraisalStatus::kContraindicated;
+  verification.result.reset();
+  return {};
+}
+
+}  // namespace
+
 int run_verify(const VerifyOptions& options) {
   if (auto status = check_usage(options); !status) return report(status.error());
   if (!is_file(options.evidence)) return run_verify_live(options);
@@ -214,8 +243,13 @@ int run_verify(const VerifyOptions& options) {
   if (!request) return report_verify_error(options, request.error());
   const auto evidence = read_file(options.evidence, attestation::formats::kMaxFileSize);
   if (!evidence) return report_verify_error(options, evidence.error());
-  return print_verification(options, *request,
-                            attestation::formats::verify_file(*evidence, request->policy_or_null(), request->inputs()));
+  auto verification = attestation::formats::verify_file(*evidence, request->policy_or_null(), request->inputs());
+  if (options.event_log) {
+    if (const Status held = hold_event_log(*options.event_log, verification); !held) {
+      return report_verify_error(options, held.error());
+    }
+  }
+  return print_verification(options, *request, verification);
 }
 
 }  // namespace gateway::cli

@@ -24,6 +24,7 @@ struct VerifyOptions {
   std::optional<std::string> at;           // --at RFC3339
   std::optional<std::string> nonce;        // --nonce HEX
   std::optional<std::string> report_data;  // --report-data HEX
+  std::optional<std::string> event_log;    // --event-log FILE
   std::vector<std::string> roots;          // --root FILE, repeatable
   bool json = false;                       // --json
   bool ear = false;                        // --ear

@@ -21,6 +21,7 @@ Status check_live(const VerifyOptions& options) {
     return usage("--nonce and --report-data belong to saved evidence; with a live endpoint the nonce is made here",
                  "leave them out");
   }
+  if (options.event_log) return usage("--event-log belongs to a saved TDX quote", "leave it out");
   if (options.at) return usage("--at belongs to saved evidence; a live endpoint is judged now", "leave it out");
   return {};
 }

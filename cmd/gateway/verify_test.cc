@@ -155,6 +155,24 @@ TEST_F(VerifyCommand, RefusesEverythingMalformedWithAReason) {
   }
 }
 
+TEST_F(VerifyCommand, ReplaysAnEventLogAgainstTheRegistersOfItsQuote) {
+  const char* const folder = std::getenv("GATEWAY_VECTORS");
+  if (folder == nullptr) GTEST_SKIP() << "GATEWAY_VECTORS is not set: NO REAL EVENT LOG IS REPLAYED";
+  const std::string vectors(folder);
+  options_.evidence = vectors + "/tdx/quotes/tdx1.0_v4_00806f050000_go-tdx-guest_00b2526a.bin";
+  options_.at = "2025-01-01T00:00:00Z";
+  options_.event_log = vectors + "/tdx/ccel/cos-113_ccel_data.dat";
+  EXPECT_EQ(run().status, kDone);
+  options_.event_log = vectors + "/tdx/ccel/dstack_ccel.bin";
+  const Outcome other = run();
+  EXPECT_EQ(other.status, kRefused);
+  EXPECT_EQ(other.reason(), "tdx.ccel.rtmr");
+  options_.event_log = options_.evidence;
+  EXPECT_EQ(run().status, kRefused);
+  options_.event_log = folder_ + "none";
+  EXPECT_EQ(run().status, kUndecided);
+}
+
 TEST_F(VerifyCommand, ReadsNoMoreOfAnEndlessFileThanItNeeds) {
   options_.evidence = "/dev/zero";
   const Outcome outcome = run();
