@@ -113,6 +113,15 @@ TEST(JsonCursor, PassesOverJsonAlone) {
   EXPECT_EQ(skipped("{\"\\u0061\":2}"), "json.type");  // keys have no escapes
 }
 
+// Of the right length, and at the end of the input: nothing behind them would refuse in their place.
+TEST(JsonCursor, RefusesOtherWordsAndOpenTextsWhereTheyStand) {
+  for (const char* word : {"trux", "falsx", "nulx", "True", "nil "}) {
+    EXPECT_EQ(id(open(word).skip()), "json.syntax") << word;
+    EXPECT_EQ(skipped("[" + std::string(word) + "]"), "json.syntax") << word;
+  }
+  for (const char* text : {"\"x", "\"", "\"x\\n"}) EXPECT_EQ(id(open(text).skip()), "json.syntax") << text;
+}
+
 TEST(JsonCursor, ReadsOnlyPlainTexts) {
   EXPECT_EQ(open("\"plain ~ text\"").text().value(), "plain ~ text");
   for (const char* other : {"1", "\"a\\n\"", "\"\xc3\xa4\"", "\"\x7f\"", "\"a", "[]", ""}) {
@@ -142,6 +151,7 @@ TEST(JsonCursor, KeepsItsLimits) {
   EXPECT_EQ(id(JsonCursor::open("123", {.bytes = 2, .depth = 1, .members = 1})), "json.size");
   EXPECT_EQ(skipped("[[1]]", {.bytes = 99, .depth = 2, .members = 1}), "");
   EXPECT_EQ(skipped("[[[1]]]", {.bytes = 99, .depth = 2, .members = 1}), "json.depth");
+  EXPECT_EQ(skipped("[{\"a\":{}}]", {.bytes = 99, .depth = 2, .members = 1}), "json.depth");
   EXPECT_EQ(skipped("{\"a\":1,\"b\":2}", {.bytes = 99, .depth = 2, .members = 2}), "");
   EXPECT_EQ(skipped("{\"a\":1,\"b\":2}", {.bytes = 99, .depth = 2, .members = 1}), "json.members");
 }
