@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "attestation/formats/bundle.h"
 #include "fetch/obtain.h"
 #include "terminal.h"
 #include "verify_files.h"
@@ -16,7 +17,7 @@ namespace {
 namespace json = boost::json;
 using attestation::SnpProduct;
 
-constexpr std::size_t kMaxEvidence = 256UZ * 1024;
+constexpr std::size_t kMaxEvidence = attestation::formats::kMaxBundleSize;
 
 std::unexpected<Error> usage(std::string detail, std::string remedy) {
   return fail(ErrorCode::kInvalidArgument, "collateral.usage", std::move(detail), std::move(remedy));

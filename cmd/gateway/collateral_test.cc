@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "attestation/formats/bundle.h"
 #include "attestation/testing/fake_intel.h"
 #include "fetch/testing/fake_vendors.h"
 #include "terminal.h"
@@ -165,7 +166,9 @@ TEST_F(CollateralCommand, RefusesWhatCannotBeMeant) {
   EXPECT_EQ(refused([](auto& o) { o.proxy = "socks5://x"; }), "collateral.fetch.proxy_url 2");
   EXPECT_EQ(refused([](auto& o) { o.evidence += ".missing"; }), "file.not_found 3");
   EXPECT_EQ(refused([&](auto& o) { o.evidence = write("other", "hello"); }), "collateral.fetch.evidence 1");
-  EXPECT_EQ(refused([&](auto& o) { o.evidence = write("large", std::string(300'000, 'x')); }),
+  EXPECT_EQ(refused([&](auto& o) {
+              o.evidence = write("large", std::string(attestation::formats::kMaxBundleSize + 1, 'x'));
+            }),
             "collateral.fetch.evidence_size 1");
   EXPECT_EQ(refused([&](auto& o) { o.output = write("file", "") + "/below"; }), "collateral.fetch.write 3");
   EXPECT_EQ(refused([&](auto& o) { o.tls_roots = {write("root", "x")}; }), "verify.root 2");

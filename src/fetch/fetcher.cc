@@ -125,6 +125,9 @@ Result<HttpResponse> Fetcher::ask_once(const Want& want) {
 }
 
 Result<HttpResponse> Fetcher::ask(const Want& want) {
+  // A service that was silent for all attempts just now is not worth as many again.
+  const std::string service = want.url.authority();
+  const unsigned attempts = silent_.contains(service) ? 1 : policy_.attempts;
   Duration pause = std::max(policy_.first, want.pace);
   for (unsigned attempt = 1;; ++attempt) {
     auto response = ask_once(want);
@@ -135,7 +138,11 @@ Result<HttpResponse> Fetcher::ask(const Want& want) {
       const auto after = told ? parse_retry_after(*told, surroundings_.clock.now()) : std::nullopt;
       if (after) time = std::max(time, *after);
     }
-    if (!again || attempt >= policy_.attempts || time > policy_.longest) return response;
+    if (!again || attempt >= attempts || time > policy_.longest) {
+      if (response) silent_.erase(service);
+      else if (again) silent_.insert(service);
+      return response;
+    }
     wait(time, want);
     pause = std::min(pause * 2, std::max(policy_.most, want.pace));
   }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "base/clock.h"
 #include "fetch/cache.h"
@@ -54,6 +55,7 @@ class Fetcher {
   std::optional<Cache> cache_;
   RetryPolicy policy_;
   std::map<std::string, Time> last_request_;  // by authority
+  std::set<std::string> silent_;              // authorities that did not answer the last time
 };
 
 // For tests: seconds, or an HTTP date (IMF-fixdate) less now; nullopt: neither.

@@ -138,6 +138,20 @@ TEST_F(FetcherTest, GivesUpAfterItsAttempts) {
   EXPECT_EQ(slept_.size(), 4U);
 }
 
+TEST_F(FetcherTest, DoesNotWaitForASilentServiceAgainAndAgain) {
+  const FakeService service(in_turn({"", "", "", "", "", "", http_answer(404, {}, ""), http_answer(503, {}, "")}));
+  auto fetch = fetcher();
+  const Want want = identity_want(service);
+  EXPECT_EQ(fetch.fetch(want).error().id(), "collateral.fetch.truncated");
+  EXPECT_EQ(slept_.size(), 4U);
+  EXPECT_EQ(fetch.fetch(want).error().id(), "collateral.fetch.truncated");
+  EXPECT_EQ(slept_.size(), 4U);
+  EXPECT_EQ(service.requests().size(), 6U);
+  EXPECT_EQ(fetch.fetch(want).error().id(), "collateral.fetch.not_found");
+  EXPECT_EQ(fetch.fetch(want).error().id(), "collateral.fetch.busy");
+  EXPECT_EQ(slept_.size(), 8U);  // it speaks again: as patient as before
+}
+
 TEST_F(FetcherTest, BacksOffAtTheServicesPaceAtLeast) {
   const FakeService service(in_turn({http_answer(429, {}, ""), good()}));
   Want want = identity_want(service);

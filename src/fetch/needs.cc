@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "attestation/dcap/pck.h"
+#include "attestation/formats/unwrap.h"
 #include "attestation/nitro/document.h"
 #include "attestation/snp/endorsement.h"
 #include "attestation/snp/evidence.h"
@@ -75,7 +76,9 @@ Result<Needs> needs_of_dcap(ByteView bytes) {
 
 }  // namespace
 
-Result<Needs> needs_of(ByteView evidence, std::optional<SnpProduct> product) {
+Result<Needs> needs_of(ByteView file, std::optional<SnpProduct> product) {
+  GATEWAY_ASSIGN(const formats::Unwrapped opened, formats::unwrap(file));
+  const ByteView evidence = opened.evidence();
   if (snp::looks_like_snp(evidence)) return needs_of_snp(evidence, product);
   if (dcap::looks_like_dcap_quote(evidence)) return needs_of_dcap(evidence);
   if (nitro::parse_document(evidence)) return Needs{};

@@ -1,8 +1,11 @@
 // From evidence to what must be fetched so that it can be judged.
 //
-// Input:  evidence, untrusted: a report of SEV-SNP in any form, a quote of SGX or TDX, a Nitro document.
+// Input:  a file with evidence in it, untrusted: a report of SEV-SNP in any form, a quote of SGX or TDX, a Nitro
+// document,
+//         or what carries one (attestation/formats/unwrap.h).
 // Output: products, chips, TCBs, FMSPCs: not authentic. Whoever lies here makes others fetch what they do not need.
-// Errors: those of the evidence's own parser; kMalformed collateral.fetch.evidence (none of these), kMalformed
+// Errors: those of unwrap() and of the evidence's own parser; kMalformed collateral.fetch.evidence (none of these),
+// kMalformed
 //         collateral.fetch.pck (a quote whose certificate does not say what it is for)
 #pragma once
 
@@ -23,6 +26,6 @@ struct Needs {
 };
 
 // Neither snp nor dcap: a Nitro document, which carries all that it needs.
-Result<Needs> needs_of(ByteView evidence, std::optional<attestation::SnpProduct> product = std::nullopt);
+Result<Needs> needs_of(ByteView file, std::optional<attestation::SnpProduct> product = std::nullopt);
 
 }  // namespace gateway::fetch

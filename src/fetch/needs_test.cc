@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "attestation/formats/bundle.h"
 #include "attestation/testing/fake_amd.h"
 #include "attestation/testing/fake_intel.h"
 #include "crypto/vectors_for_test.h"
@@ -94,6 +95,14 @@ TEST(Needs, OfAQuoteWhoseChainBeginsAtTheRootAreTheSame) {
   QuoteParts parts = fake_intel().tdx_parts(4);
   parts.certification_data = to_bytes(fake_intel().root().to_pem() + fake_intel().pck_chain());
   EXPECT_EQ(to_hex(needs_of(fake_intel().build(parts))->dcap->fmspc), "00806f050000");
+}
+
+TEST(Needs, OfEvidenceInABundleAreThoseOfTheEvidence) {
+  const Bytes bundle = formats::encode_bundle(fake_intel().tdx_quote(), {}).value();
+  EXPECT_EQ(to_hex(needs_of(bundle)->dcap->fmspc), "00806f050000");
+  Bytes cut = bundle;
+  cut.pop_back();
+  EXPECT_EQ(refusal(cut), "bundle.encoding");
 }
 
 TEST(Needs, OfANitroDocumentAreNone) {
