@@ -131,12 +131,12 @@ TEST(HttpClient, RefusesOtherRedirects) {
 }
 
 struct SecureService {
-  SecureService()
+  explicit SecureService(const std::string& answer = http_answer(200, {}, "secure"),
+                         testing::Ending ending = testing::Ending::kInOrder)
       : root_key(crypto::PrivateKey::generate(crypto::KeyType::kP256).value()),
         key(crypto::PrivateKey::generate(crypto::KeyType::kP256).value()),
         root(issue("root", root_key, true)),
-        service(always(http_answer(200, {}, "secure")),
-                channel::TlsContext::server(issue("localhost", key, false), key).value()) {}
+        service(always(answer), channel::TlsContext::server(issue("localhost", key, false), key).value(), ending) {}
   crypto::Certificate issue(const std::string& name, const crypto::PrivateKey& subject, bool is_ca) const {
     const Time now = SystemClock().now();
     return crypto::issue_certificate({.subject_common_name = name,
@@ -162,6 +162,12 @@ TEST(HttpClient, GetsOverTls) {
   const auto response = secure.get();
   ASSERT_TRUE(response) << response.error().message();
   EXPECT_EQ(response->body, to_bytes("secure"));
+}
+
+TEST(HttpClient, RefusesAStreamThatEndsWithoutSayingSo) {
+  const std::string until_close = "HTTP/1.1 200 OK\r\n\r\nperhaps not all";
+  EXPECT_EQ(refusal(SecureService(until_close).get()), "accepted");
+  EXPECT_EQ(refusal(SecureService(until_close, testing::Ending::kAbrupt).get()), "collateral.fetch.truncated");
 }
 
 TEST(HttpClient, RefusesAServiceThatDoesNotProveItsName) {
@@ -206,6 +212,8 @@ TEST(HttpClient, SaysWhenAProxyRefusesOrSpeaksOutOfTurn) {
     const FakeProxy proxy(answer);
     EXPECT_EQ(refusal(secure.get({.proxy = Proxy::parse(proxy.url()).value()})), "collateral.fetch.proxy");
   }
+  const FakeProxy silent("HTTP/1.1 2");
+  EXPECT_EQ(refusal(secure.get({.proxy = Proxy::parse(silent.url()).value()})), "collateral.fetch.truncated");
 }
 
 }  // namespace

@@ -131,6 +131,17 @@ TEST_F(ObtainTest, FetchesNothingForANitroDocument) {
   EXPECT_TRUE(service.requests().empty());
 }
 
+TEST_F(ObtainTest, SaysWhenItsCacheCannotBeWritten) {
+  const FakeService service(handler_of(intel_answers("00806f050000")));
+  std::ofstream(folder_ + "/cache") << "a file where a folder should be";
+  Services services;
+  services.use_pccs(service.url());
+  Fetcher fetcher(http_, {.clock = clock_, .sleep = [](Duration) {}}, Cache(folder_ + "/cache"));
+  const auto lines = obtain(needs_of(fake_intel().tdx_quote()).value(), services, fetcher, folder_);
+  ASSERT_FALSE(lines);
+  EXPECT_EQ(lines.error().id(), "collateral.fetch.write");
+}
+
 TEST_F(ObtainTest, SaysWhenItCannotWrite) {
   const FakeService service(handler_of(intel_answers("00806f050000")));
   const auto lines = run(fake_intel().tdx_quote(), service, folder_ + "/missing");

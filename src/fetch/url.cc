@@ -31,7 +31,7 @@ bool on_this_machine(const std::string& host) {
   return host == "localhost" || host == "::1";
 }
 
-// HOST[:PORT], [V6][:PORT]; the net module decides what a host may be.
+// HOST[:PORT], [V6][:PORT]; the net module decides what a host may be: nothing with an '@' is one.
 Result<net::Address> parse_authority(std::string_view text, std::uint16_t default_port) {
   const std::size_t bracket = text.rfind(']');
   const std::size_t colon = text.rfind(':');
@@ -52,7 +52,6 @@ Result<Url> Url::parse(std::string_view text) {
   text.remove_prefix(secure ? kHttps.size() : kHttp.size());
   const std::size_t end = std::min(text.find_first_of("/?"), text.size());
   const std::string_view authority = text.substr(0, end);
-  if (authority.find('@') != std::string_view::npos) return bad_url("the URL names a user");
   if (text.find('#') != std::string_view::npos) return bad_url("the URL has a fragment");
   const auto address = parse_authority(authority, secure ? kHttpsPort : kHttpPort);
   if (!address || address->port == 0) return bad_url("the URL's host and port cannot be understood");

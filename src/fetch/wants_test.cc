@@ -116,6 +116,9 @@ TEST(Wants, RefuseServicesThatAreNoAddressesOrInsecure) {
   services.use_kds("http://kds.example");
   EXPECT_EQ(wants_of(tdx(), services).error().id(), "collateral.fetch.url");
   EXPECT_EQ(wants_of(milan(), services).error().id(), "collateral.fetch.insecure");
+  services = {};
+  services.root_crl = "http://certificates.example";
+  EXPECT_EQ(wants_of(tdx(), services).error().id(), "collateral.fetch.insecure");
 }
 
 TEST(Wants, HaveWordsForEveryKind) {

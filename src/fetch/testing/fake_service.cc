@@ -69,14 +69,14 @@ std::ptrdiff_t read_tls(channel::TlsStream& stream, std::span<std::uint8_t> into
   }
 }
 
-void write_tls(channel::TlsStream& stream, std::string_view bytes) {
+void write_tls(channel::TlsStream& stream, std::string_view bytes, Ending ending) {
   while (!bytes.empty()) {
     const auto sent = stream.write(as_bytes(bytes));
     if (!sent) return;
     bytes.remove_prefix(sent->bytes);
     if (sent->progress != Progress::kDone && !wait_for(stream, sent->progress)) return;
   }
-  (void)stream.shut_down();
+  if (ending == Ending::kInOrder) (void)stream.shut_down();
 }
 
 std::string target_of(const std::string& head) {
@@ -108,8 +108,12 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
-FakeService::FakeService(Handler handler, std::optional<channel::TlsContext> tls)
-    : handler_(std::move(handler)), tls_(std::move(tls)), listener_(listen_here(port_)), thread_([this] { run(); }) {}
+FakeService::FakeService(Handler handler, std::optional<channel::TlsContext> tls, Ending ending)
+    : handler_(std::move(handler)),
+      tls_(std::move(tls)),
+      ending_(ending),
+      listener_(listen_here(port_)),
+      thread_([this] { run(); }) {}
 
 FakeService::~FakeService() {
   stop_ = true;
@@ -152,7 +156,7 @@ void FakeService::serve(net::Descriptor socket) {
     requests_.push_back(head);
   }
   const std::string answer = handler_(target_of(head));
-  if (tls) write_tls(*tls, answer);
+  if (tls) write_tls(*tls, answer, ending_);
   else write_plain(descriptor, answer);
 }
 

@@ -20,11 +20,14 @@ std::string http_answer(int status, std::vector<std::pair<std::string, std::stri
 // As Intel's services put a chain into a header.
 std::string percent_encoded(std::string_view text);
 
+enum class Ending : std::uint8_t { kInOrder, kAbrupt };  // of TLS: with close_notify, or without
+
 class FakeService {
  public:
   // From a request's target to the bytes of the answer; runs on the service's thread.
   using Handler = std::function<std::string(const std::string& target)>;
-  explicit FakeService(Handler handler, std::optional<channel::TlsContext> tls = std::nullopt);
+  explicit FakeService(Handler handler, std::optional<channel::TlsContext> tls = std::nullopt,
+                       Ending ending = Ending::kInOrder);
   ~FakeService();
   FakeService(const FakeService&) = delete;
   FakeService& operator=(const FakeService&) = delete;
@@ -39,6 +42,7 @@ class FakeService {
 
   Handler handler_;
   std::optional<channel::TlsContext> tls_;
+  Ending ending_;
   std::uint16_t port_ = 0;
   net::Descriptor listener_;
   mutable std::mutex mutex_;
