@@ -155,6 +155,20 @@ TEST_F(VerifyCommand, RefusesEverythingMalformedWithAReason) {
   }
 }
 
+// One quote format serves two platforms: only after authentication is it clear which.
+TEST_F(VerifyCommand, RefusesGenuineEvidenceOfAnotherPlatformThanWasNamed) {
+  const char* const folder = std::getenv("GATEWAY_VECTORS");
+  if (folder == nullptr) GTEST_SKIP() << "GATEWAY_VECTORS is not set: NO REAL QUOTE IS JUDGED";
+  options_.evidence = std::string(folder) + "/tdx/quotes/tdx1.0_v4_00806f050000_go-tdx-guest_00b2526a.bin";
+  options_.at = "2025-01-01T00:00:00Z";
+  options_.platform = "tdx";
+  EXPECT_EQ(run().status, kDone);
+  options_.platform = "sgx";
+  const Outcome outcome = run();
+  EXPECT_EQ(outcome.status, kRefused);
+  EXPECT_EQ(outcome.reason(), "evidence.platform");
+}
+
 TEST_F(VerifyCommand, ReplaysAnEventLogAgainstTheRegistersOfItsQuote) {
   const char* const folder = std::getenv("GATEWAY_VECTORS");
   if (folder == nullptr) GTEST_SKIP() << "GATEWAY_VECTORS is not set: NO REAL EVENT LOG IS REPLAYED";

@@ -1,7 +1,9 @@
 #include "attestation/dcap/chain.h"
 
 #include <algorithm>
+#include <array>
 
+#include "attestation/model/path_refusals.h"
 #include "codec/pem.h"
 
 namespace gateway::attestation::dcap {
@@ -16,38 +18,31 @@ constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
 
 constexpr const char* kForged = "do not trust this quote; its chain was not issued as Intel does";
 
-struct Translation {
-  std::string_view from;
-  ErrorId to;
-  const char* expected;
-  const char* remedy;
+// What is wrong with a path, under this format's ids.
+constexpr std::array kRefusals{
+    PathRefusal{"x509.signature", ErrorCode::kNotAuthentic, "dcap.chain.signature",
+                "every certificate signed by the one above it", kForged},
+    PathRefusal{"x509.issuer_name", ErrorCode::kNotAuthentic, "dcap.chain.name",
+                "every certificate naming the one above it as issuer", kForged},
+    PathRefusal{"x509.not_ca", ErrorCode::kNotAuthentic, "dcap.chain.not_ca",
+                "only certificate authorities above the leaf", kForged},
+    PathRefusal{"x509.key_usage", ErrorCode::kNotAuthentic, "dcap.chain.key_usage",
+                "keyCertSign in every certificate above the leaf", kForged},
+    PathRefusal{"x509.path_length", ErrorCode::kNotAuthentic, "dcap.chain.path_length", "path lengths kept", kForged},
+    PathRefusal{"x509.not_yet_valid", ErrorCode::kExpired, "dcap.chain.validity",
+                "every certificate valid at the given time", "check the clock, or ask for a fresh quote"},
+    PathRefusal{"x509.expired", ErrorCode::kExpired, "dcap.chain.validity", "every certificate valid at the given time",
+                "have the platform provisioned with a current PCK certificate, or give --at inside the window"},
+    PathRefusal{"x509.parse", ErrorCode::kNotAuthentic, "dcap.chain.certificate", "X.509 certificates", kForged},
+    PathRefusal{"x509.size", ErrorCode::kNotAuthentic, "dcap.chain.certificate",
+                "X.509 certificates of at most 4096 bytes", kForged},
 };
 
-// What is wrong with a path, under this format's ids.
-constexpr std::array kTranslations{
-    Translation{"x509.signature", "dcap.chain.signature", "every certificate signed by the one above it", kForged},
-    Translation{"x509.issuer_name", "dcap.chain.name", "every certificate naming the one above it as issuer", kForged},
-    Translation{"x509.not_ca", "dcap.chain.not_ca", "only certificate authorities above the leaf", kForged},
-    Translation{"x509.key_usage", "dcap.chain.key_usage", "keyCertSign in every certificate above the leaf", kForged},
-    Translation{"x509.path_length", "dcap.chain.path_length", "path lengths kept", kForged},
-    Translation{"x509.not_yet_valid", "dcap.chain.validity", "every certificate valid at the given time",
-                "check the clock, or ask for a fresh quote"},
-    Translation{"x509.expired", "dcap.chain.validity", "every certificate valid at the given time",
-                "have the platform provisioned with a current PCK certificate, or give --at inside the window"},
-    Translation{"x509.parse", "dcap.chain.certificate", "X.509 certificates", kForged},
-    Translation{"x509.size", "dcap.chain.certificate", "X.509 certificates of at most 4096 bytes", kForged},
-};
+constexpr PathRefusal kUnsupported{
+    {}, ErrorCode::kNotAuthentic, "dcap.chain.unsupported", "a chain of plain P-256 certificates", kForged};
 
 std::unexpected<Error> translate(const Error& cause, CheckList& checks) {
-  for (const Translation& entry : kTranslations) {
-    if (entry.from == cause.id()) {
-      const bool time = cause.code() == ErrorCode::kExpired;
-      return checks.refused(time ? ErrorCode::kExpired : ErrorCode::kNotAuthentic, entry.to, entry.expected,
-                            cause.message(), entry.remedy);
-    }
-  }
-  return checks.refused(ErrorCode::kNotAuthentic, "dcap.chain.unsupported", "a chain of plain P-256 certificates",
-                        cause.message(), kForged);
+  return refuse_path(cause, kRefusals, kUnsupported, checks);
 }
 
 std::unexpected<Error> bad_pem(CheckList& checks, std::string actual) {

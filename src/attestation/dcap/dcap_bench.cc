@@ -6,14 +6,13 @@
 //   attestation_bench --benchmark_filter=Dcap
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "attestation/testing/fake_intel.h"
+#include "attestation/testing/ratio_bench.h"
 
 namespace gateway::attestation {
 namespace {
@@ -121,36 +120,13 @@ void verify_bare(std::size_t count) {
   }
 }
 
-double microseconds(const auto& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
 void ratios(benchmark::State& state, const Subject& subject) {
   const auto cache = dcap::make_cache();
   authenticate(subject, subject.collateral, cache.get());
   verify_bare(kColdSignatures);
-  std::vector<double> cold, nine, cached, two, cold_ratio, cached_ratio;
-  for (auto _ : state) {
-    cold.push_back(microseconds([&] { authenticate(subject, read(subject.files), nullptr); }));
-    nine.push_back(microseconds([&] { verify_bare(kColdSignatures); }));
-    cached.push_back(microseconds([&] { authenticate(subject, subject.collateral, cache.get()); }));
-    two.push_back(microseconds([&] { verify_bare(kCachedSignatures); }));
-    cold_ratio.push_back(cold.back() / nine.back());
-    cached_ratio.push_back(cached.back() / two.back());
-  }
-  state.counters["cold_us"] = median(cold);
-  state.counters["cold_floor_us"] = median(nine);
-  state.counters["cold_ratio"] = median(cold_ratio);
-  state.counters["cached_us"] = median(cached);
-  state.counters["cached_floor_us"] = median(two);
-  state.counters["cached_ratio"] = median(cached_ratio);
+  testing::ratios(
+      state, [&] { authenticate(subject, read(subject.files), nullptr); }, [&] { verify_bare(kColdSignatures); },
+      [&] { authenticate(subject, subject.collateral, cache.get()); }, [&] { verify_bare(kCachedSignatures); });
 }
 
 void BM_DcapRatioSgx(benchmark::State& state) {

@@ -1,6 +1,9 @@
 #include "attestation/nitro/chain.h"
 
 #include <algorithm>
+#include <array>
+
+#include "attestation/model/path_refusals.h"
 
 namespace gateway::attestation::nitro {
 namespace {
@@ -10,39 +13,32 @@ using crypto::Certificate;
 constexpr std::size_t kMaxPath = kMaxCabundle + 1;
 constexpr std::string_view kAwsSuffix = ".aws.nitro-enclaves";
 
-struct Translation {
-  std::string_view from;
-  ErrorId to;
-  const char* expected;
-  const char* remedy;
-};
-
 constexpr const char* kForged =
     "do not trust this document; its chain was not issued as AWS's NSM (or a virtual NSM) does";
 // What is wrong with a path, under this format's ids.
-constexpr std::array kTranslations{
-    Translation{"x509.signature", "nitro.chain.signature", "every certificate signed by the one above it", kForged},
-    Translation{"x509.issuer_name", "nitro.chain.name", "every certificate naming the one above it as issuer", kForged},
-    Translation{"x509.not_ca", "nitro.chain.not_ca", "only certificate authorities above the leaf", kForged},
-    Translation{"x509.key_usage", "nitro.chain.key_usage", "keyCertSign in every certificate above the leaf", kForged},
-    Translation{"x509.path_length", "nitro.chain.path_length", "path lengths kept", kForged},
-    Translation{"x509.not_yet_valid", "nitro.chain.validity", "every certificate valid at the given time",
-                "check the clock, or ask for a fresh document"},
-    Translation{"x509.expired", "nitro.chain.validity", "every certificate valid at the given time",
+constexpr std::array kRefusals{
+    PathRefusal{"x509.signature", ErrorCode::kNotAuthentic, "nitro.chain.signature",
+                "every certificate signed by the one above it", kForged},
+    PathRefusal{"x509.issuer_name", ErrorCode::kNotAuthentic, "nitro.chain.name",
+                "every certificate naming the one above it as issuer", kForged},
+    PathRefusal{"x509.not_ca", ErrorCode::kNotAuthentic, "nitro.chain.not_ca",
+                "only certificate authorities above the leaf", kForged},
+    PathRefusal{"x509.key_usage", ErrorCode::kNotAuthentic, "nitro.chain.key_usage",
+                "keyCertSign in every certificate above the leaf", kForged},
+    PathRefusal{"x509.path_length", ErrorCode::kNotAuthentic, "nitro.chain.path_length", "path lengths kept", kForged},
+    PathRefusal{"x509.not_yet_valid", ErrorCode::kExpired, "nitro.chain.validity",
+                "every certificate valid at the given time", "check the clock, or ask for a fresh document"},
+    PathRefusal{"x509.expired", ErrorCode::kExpired, "nitro.chain.validity",
+                "every certificate valid at the given time",
                 "ask for a fresh document (leaves live three hours), or give --at inside its window"},
-    Translation{"x509.parse", "nitro.chain.certificate", "X.509 certificates", kForged},
+    PathRefusal{"x509.parse", ErrorCode::kNotAuthentic, "nitro.chain.certificate", "X.509 certificates", kForged},
 };
 
+constexpr PathRefusal kUnsupported{
+    {}, ErrorCode::kNotAuthentic, "nitro.chain.unsupported", "a chain of plain P-384 certificates", kForged};
+
 std::unexpected<Error> translate(const Error& cause, CheckList& checks) {
-  for (const Translation& entry : kTranslations) {
-    if (entry.from == cause.id()) {
-      const bool time = cause.code() == ErrorCode::kExpired;
-      return checks.refused(time ? ErrorCode::kExpired : ErrorCode::kNotAuthentic, entry.to, entry.expected,
-                            cause.message(), entry.remedy);
-    }
-  }
-  return checks.refused(ErrorCode::kNotAuthentic, "nitro.chain.unsupported", "a chain of plain P-384 certificates",
-                        cause.message(), kForged);
+  return refuse_path(cause, kRefusals, kUnsupported, checks);
 }
 
 struct Anchor {

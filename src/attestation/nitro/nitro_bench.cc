@@ -5,8 +5,6 @@
 //   nitro_bench --benchmark_filter=Ratio
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -16,6 +14,7 @@
 #include "attestation/nitro/authenticate.h"
 #include "attestation/nitro/chain.h"
 #include "attestation/testing/fake_vendor.h"
+#include "attestation/testing/ratio_bench.h"
 #include "codec/cbor.h"
 
 namespace gateway::attestation {
@@ -100,37 +99,13 @@ void verify_bare(const Subject& subject, std::size_t count) {
   }
 }
 
-double microseconds(const auto& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
-// Interleaved rounds of cold, all signatures, cached, one signature.
 void ratios(benchmark::State& state, const Subject& subject) {
   const auto cache = nitro::make_chain_cache();
   authenticate(subject, cache.get());
-  std::vector<double> cold, all, cached, one, cold_ratio, cached_ratio;
-  for (auto _ : state) {
-    cold.push_back(microseconds([&] { authenticate(subject, nullptr); }));
-    all.push_back(microseconds([&] { verify_bare(subject, subject.signatures.size()); }));
-    cached.push_back(microseconds([&] { authenticate(subject, cache.get()); }));
-    one.push_back(microseconds([&] { verify_bare(subject, 1); }));
-    cold_ratio.push_back(cold.back() / all.back());
-    cached_ratio.push_back(cached.back() / one.back());
-  }
   state.counters["signatures"] = static_cast<double>(subject.signatures.size());
-  state.counters["cold_us"] = median(cold);
-  state.counters["cold_floor_us"] = median(all);
-  state.counters["cold_ratio"] = median(cold_ratio);
-  state.counters["cached_us"] = median(cached);
-  state.counters["cached_floor_us"] = median(one);
-  state.counters["cached_ratio"] = median(cached_ratio);
+  testing::ratios(
+      state, [&] { authenticate(subject, nullptr); }, [&] { verify_bare(subject, subject.signatures.size()); },
+      [&] { authenticate(subject, cache.get()); }, [&] { verify_bare(subject, 1); });
 }
 
 void BM_RatioGenerated(benchmark::State& state) { ratios(state, generated()); }

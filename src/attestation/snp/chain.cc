@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "attestation/model/path_refusals.h"
+
 namespace gateway::attestation::snp {
 namespace {
 
@@ -13,37 +15,27 @@ constexpr std::size_t kMaxOtherIssuers = 4;
 constexpr const char* kForged = "do not trust this report; its key was not certified as AMD does it";
 
 // What is wrong with a path, under this format's ids.
-struct Translation {
-  std::string_view from;
-  ErrorCode code;
-  ErrorId to;
-  const char* expected;
-  const char* remedy;
-};
-constexpr std::array kTranslations{
-    Translation{"x509.signature", ErrorCode::kNotAuthentic, "snp.chain.signature",
+constexpr std::array kRefusals{
+    PathRefusal{"x509.signature", ErrorCode::kNotAuthentic, "snp.chain.signature",
                 "every certificate signed by the one above it", kForged},
-    Translation{"x509.issuer_name", ErrorCode::kNotAuthentic, "snp.chain.name",
+    PathRefusal{"x509.issuer_name", ErrorCode::kNotAuthentic, "snp.chain.name",
                 "every certificate naming the one above it as issuer", kForged},
-    Translation{"x509.not_ca", ErrorCode::kNotAuthentic, "snp.chain.not_ca",
+    PathRefusal{"x509.not_ca", ErrorCode::kNotAuthentic, "snp.chain.not_ca",
                 "only certificate authorities above the leaf", kForged},
-    Translation{"x509.key_usage", ErrorCode::kNotAuthentic, "snp.chain.key_usage",
+    PathRefusal{"x509.key_usage", ErrorCode::kNotAuthentic, "snp.chain.key_usage",
                 "keyCertSign in every certificate above the leaf", kForged},
-    Translation{"x509.path_length", ErrorCode::kNotAuthentic, "snp.chain.path_length", "path lengths kept", kForged},
-    Translation{"x509.not_yet_valid", ErrorCode::kExpired, "snp.chain.validity",
+    PathRefusal{"x509.path_length", ErrorCode::kNotAuthentic, "snp.chain.path_length", "path lengths kept", kForged},
+    PathRefusal{"x509.not_yet_valid", ErrorCode::kExpired, "snp.chain.validity",
                 "every certificate valid at the given time", "check the clock, or judge at a time inside the window"},
-    Translation{"x509.expired", ErrorCode::kExpired, "snp.chain.validity", "every certificate valid at the given time",
+    PathRefusal{"x509.expired", ErrorCode::kExpired, "snp.chain.validity", "every certificate valid at the given time",
                 "fetch the endorsement again, or judge at a time inside its window"},
 };
 
+constexpr PathRefusal kUnsupported{
+    {}, ErrorCode::kNotAuthentic, "snp.chain.unsupported", "a chain as AMD issues it", kForged};
+
 std::unexpected<Error> translate(const Error& cause, CheckList& checks) {
-  for (const Translation& entry : kTranslations) {
-    if (entry.from == cause.id()) {
-      return checks.refused(entry.code, entry.to, entry.expected, cause.message(), entry.remedy);
-    }
-  }
-  return checks.refused(ErrorCode::kNotAuthentic, "snp.chain.unsupported", "a chain as AMD issues it", cause.message(),
-                        kForged);
+  return refuse_path(cause, kRefusals, kUnsupported, checks);
 }
 
 // Certificates of the sources that may have issued the leaf where the built-in one did not.

@@ -5,8 +5,6 @@
 //   attestation_bench --benchmark_filter=Snp
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +13,7 @@
 #include "attestation/snp/authenticate.h"
 #include "attestation/snp/chain.h"
 #include "attestation/testing/fake_amd.h"
+#include "attestation/testing/ratio_bench.h"
 
 namespace gateway::attestation {
 namespace {
@@ -94,36 +93,12 @@ void verify_all(const SnpSubject& subject) {
   verify_p384(subject);
 }
 
-double microseconds(const auto& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
-// Interleaved rounds of cold, all signatures, cached, one signature.
 void ratios(benchmark::State& state, const SnpSubject& subject) {
   const auto cache = snp::make_chain_cache();
   authenticate(subject, cache.get());
-  std::vector<double> cold, all, cached, one, cold_ratio, cached_ratio;
-  for (auto _ : state) {
-    cold.push_back(microseconds([&] { authenticate(subject, nullptr); }));
-    all.push_back(microseconds([&] { verify_all(subject); }));
-    cached.push_back(microseconds([&] { authenticate(subject, cache.get()); }));
-    one.push_back(microseconds([&] { verify_p384(subject); }));
-    cold_ratio.push_back(cold.back() / all.back());
-    cached_ratio.push_back(cached.back() / one.back());
-  }
-  state.counters["cold_us"] = median(cold);
-  state.counters["cold_floor_us"] = median(all);
-  state.counters["cold_ratio"] = median(cold_ratio);
-  state.counters["cached_us"] = median(cached);
-  state.counters["cached_floor_us"] = median(one);
-  state.counters["cached_ratio"] = median(cached_ratio);
+  testing::ratios(
+      state, [&] { authenticate(subject, nullptr); }, [&] { verify_all(subject); },
+      [&] { authenticate(subject, cache.get()); }, [&] { verify_p384(subject); });
 }
 
 void BM_SnpRatioGenerated(benchmark::State& state) { ratios(state, generated()); }
