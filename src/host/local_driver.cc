@@ -124,8 +124,9 @@ class LocalDriver final : public Driver {
       clean_up(spec.name);
       return std::unexpected(std::move(started).error());
     }
-    GATEWAY_ASSIGN_REPORTED(auto instance, ShimInstance::connect(folder));
-    return instance;
+    auto instance = ShimInstance::connect(folder);
+    if (!instance) return std::unexpected(why_it_is_gone(folder, instance.error()));
+    return *std::move(instance);
   }
 
   Result<std::unique_ptr<Instance>> adopt(const std::string& folder) override {
@@ -223,6 +224,15 @@ class LocalDriver final : public Driver {
     GATEWAY_ASSIGN_REPORTED(Answer answer, parse_answer(*line));
     if (answer.refusal) return std::unexpected(*std::move(answer.refusal));
     return {};
+  }
+
+  // An enclave may refuse and end, and its shim with it, before anybody has asked for its status: what the shim wrote as
+  // it ended says why, once its lock is free.
+  Reported why_it_is_gone(const std::string& folder, const Error& unreachable) {
+    const Deadline deadline = after(kAnswerTime);
+    while (is_locked(folder + "/" + kLockFile) && std::chrono::steady_clock::now() < deadline) ::usleep(5'000);
+    const auto last = last_status(folder);
+    return last && last->failure ? *last->failure : Reported::from(unreachable);
   }
 
   static net::Descriptor open_log(const std::string& folder) {
