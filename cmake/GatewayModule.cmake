@@ -5,7 +5,9 @@
 #   TESTS    x_test.cc …   one test program per module, run by ctest as NAME
 #   FUZZERS  x_fuzz.cc …   one libFuzzer program each, seeds in the folder x_fuzz_seeds beside it
 #   BENCHES  x_bench.cc …  one Google Benchmark program per module
-set_property(GLOBAL PROPERTY GATEWAY_FUZZ_TARGETS "")
+if(GATEWAY_FUZZERS)
+  add_custom_target(fuzzers)  # all of them, and none of the programs
+endif()
 
 # A program with the property GATEWAY_STATIC (the enclave's) takes these from archives; every other takes the shared
 # library, which the distribution keeps patched.
@@ -68,7 +70,7 @@ function(gateway_module name)
       add_executable(${fuzzer} ${source})
       target_link_libraries(${fuzzer} PRIVATE ${target})
       target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
-      set_property(GLOBAL APPEND PROPERTY GATEWAY_FUZZ_TARGETS ${fuzzer})
+      add_dependencies(fuzzers ${fuzzer})
       file(APPEND ${PROJECT_BINARY_DIR}/fuzzers.txt "${fuzzer} ${folder}/${stem}_seeds\n")
     endforeach()
   endif()
