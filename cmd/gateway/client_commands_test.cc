@@ -396,6 +396,21 @@ TEST_F(ClientCommands, VerifyChoosesTheNonceOfALiveEndpointItself) {
   EXPECT_THAT(run(run_verify, options).err, HasSubstr("verify.live_usage"));
 }
 
+TEST_F(ClientCommands, VerifySaysThatAMistypedFileIsNone) {
+  VerifyOptions options;
+  options.evidence = "quot";
+  options.authenticate_only = true;
+  const Ran ran = run(run_verify, options);
+  EXPECT_EQ(ran.status, kUndecided);
+  EXPECT_THAT(ran.err, HasSubstr("verify.no_such_evidence"));
+  EXPECT_THAT(ran.err, HasSubstr("no file quot"));
+  FakeEnclave enclave;
+  options.evidence = "quot.bin";
+  options.authenticate_only = false;
+  options.policy = policy_for(enclave);
+  EXPECT_THAT(run(run_verify, options).err, HasSubstr("verify.no_such_evidence"));
+}
+
 TEST_F(ClientCommands, VerifyIsUndecidedAboutAnEnclaveThatNobodyKnows) {
   FakeEnclave enclave;
   VerifyOptions options;

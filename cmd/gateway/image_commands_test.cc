@@ -6,11 +6,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
+#include "attestation/appraisal/policy.h"
 #include "build.h"
 #include "image/snp_launch.h"
 #include "image/testing_ovmf.h"
 #include "inspect_image.h"
+#include "release.h"
 
 namespace gateway::cli {
 namespace {
@@ -111,6 +114,37 @@ TEST_F(ImageCommands, TextNamesTheRegistersAndWhatIsMeasured) {
   EXPECT_THAT(err_, ::testing::HasSubstr("measured:"));
   ASSERT_EQ(inspect(Output::kText), kDone) << err_;
   EXPECT_THAT(out_, ::testing::AllOf(::testing::HasSubstr("checksum ok"), ::testing::HasSubstr("not signed")));
+}
+
+TEST_F(ImageCommands, PolicyNamesWhatTheImageMeasuresTo) {
+  ASSERT_EQ(build(), kDone);
+  const std::string pcr2(json::parse(out_).at("pcrs").at("2").as_string());
+  ReleaseOptions options;
+  options.file = folder_ / "out.eif";
+  options.config = "sha384:" + std::string(96, 'a');
+  ASSERT_EQ(captured([&] { return run_policy_image(options); }), kDone);
+  const auto nitro = attestation::Policy::parse(out_, "policy.toml");
+  ASSERT_TRUE(nitro) << nitro.error().message();
+  ASSERT_EQ(nitro->accept.size(), 1U) << "local needs a root";
+  EXPECT_EQ(nitro->accept[0].platform, attestation::Platform::kNitro);
+  EXPECT_EQ(to_hex(nitro->accept[0].measurements.at(2)), pcr2);
+  EXPECT_TRUE(nitro->accept[0].config);
+
+  options.root = "sha256:" + std::string(64, 'b');
+  options.platforms = {"local"};
+  options.output = folder_ / "policy.toml";
+  ASSERT_EQ(captured([&] { return run_policy_image(options); }), kDone);
+  EXPECT_EQ(out_, "");
+  std::stringstream written;
+  written << std::ifstream(options.output).rdbuf();
+  const auto local = attestation::Policy::parse(written.str(), "policy.toml");
+  ASSERT_TRUE(local) << local.error().message();
+  EXPECT_EQ(local->accept[0].platform, attestation::Platform::kLocal);
+
+  options.root.clear();
+  EXPECT_EQ(captured([&] { return run_policy_image(options); }), kUsage);
+  options.file = folder_ / "image.toml";
+  EXPECT_EQ(captured([&] { return run_policy_image(options); }), kRefused);
 }
 
 TEST_F(ImageCommands, InspectRefusesADamagedImage) {

@@ -1,6 +1,7 @@
 // The command line of `gateway`: every flag of every command, and nothing else. What a command does is in its own pair
 // of files. CLI11 is included here alone.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json.hpp>
 #include <filesystem>
 #include <memory>
@@ -131,7 +132,8 @@ void add_run(CLI::App& gateway, int& status) {
   app->add_option("--name", o->name, "what it is called on this host")->type_name("NAME")->required();
   app->add_option("--config", o->config, "the deployment's configuration; without it one is made")->type_name("FILE");
   app->add_option("--tokens", o->tokens, "a signed token list, with --config")->type_name("FILE");
-  app->add_option("--platform", o->platform, "local, nitro or snp (default local)")->type_name("NAME");
+  app->add_option("--platform", o->platform, "local (default); others once this release can start them")
+      ->type_name("NAME");
   app->add_option("--listen", o->listen, "where clients connect (default 127.0.0.1:0, a free port)")
       ->type_name("HOST:PORT");
   add_json(app, o->json);
@@ -279,6 +281,17 @@ void add_policy(CLI::App& gateway, int& status) {
       ->type_name("RFC3339");
   app->add_option("-o,--output", init->output, "the policy to write, instead of printing it")->type_name("FILE");
   app->add_flag("--insecure-allow-debug", init->insecure_allow_debug, "accept debug mode, if the evidence has it");
+  std::shared_ptr<ReleaseOptions> image;
+  app = command(*policy, "image", "print a policy for an image in hand, which is measured here", status, image,
+                run_policy_image);
+  app->add_option("IMAGE", image->file, "the image")->required();
+  app->add_option("--config", image->config, "the deployment's configuration: `gateway config digest`")
+      ->type_name("sha384:HEX");
+  app->add_option("--root", image->root, "the local root, for an entry for platform local")->type_name("sha256:HEX");
+  app->add_option("--platform", image->platforms, "only these platforms; repeatable")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  app->add_option("-o,--output", image->output, "the policy to write, instead of printing it")->type_name("FILE");
   std::shared_ptr<PolicyTestOptions> test;
   app = command(*policy, "test", "judge recorded evidence under a policy, beside an old one", status, test,
                 run_policy_test);
@@ -290,6 +303,7 @@ void add_policy(CLI::App& gateway, int& status) {
   add_json(app, test->json);
   policy->footer(
       "Examples:\n"
+      "  gateway policy image assistant.eif --platform nitro --config sha384:… -o policy.toml\n"
       "  gateway policy init report.bin --collateral amd/ -o policy.toml\n"
       "  gateway policy test new.toml evidence/ --against policy.toml --collateral collateral/\n"
       "With --against the status is 1 when something would be refused that is not, 3 when it would be undecided.");
@@ -535,6 +549,33 @@ void add_others(CLI::App& gateway, int& status) {
   add_json(app, version->json);
 }
 
+std::size_t edits(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+std::string did_you_mean(const CLI::App& app, const std::string& word) {
+  std::string nearest;
+  std::size_t least = 3;
+  for (const auto* one : app.get_subcommands({})) {
+    if (const std::size_t distance = edits(word, one->get_name()); distance < least) {
+      least = distance;
+      nearest = one->get_name();
+    }
+  }
+  return nearest.empty() ? "" : "; did you mean `" + nearest + "`?";
+}
+
 int usage_error(const CLI::App& gateway, const CLI::ParseError& error) {
   std::string name = "gateway";
   for (const auto* app = &gateway; !app->get_subcommands().empty();) {
@@ -546,7 +587,9 @@ int usage_error(const CLI::App& gateway, const CLI::ParseError& error) {
   while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
   const auto words = last->remaining();
   const bool unknown = !words.empty() && !last->get_subcommands({}).empty();
-  say(name + ": " + (unknown ? "there is no command `" + words.front() + "`" : std::string(error.what())));
+  say(name + ": " +
+      (unknown ? "there is no command `" + words.front() + "`" + did_you_mean(*last, words.front())
+               : std::string(error.what())));
   say("  what to do: see `" + name + " --help`");
   return kUsage;
 }
@@ -578,8 +621,14 @@ int main(int argc, char** argv) {
   add_config(gateway, status);
   add_release(gateway, status);
   add_others(gateway, status);
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "help") {  // `gateway help run` is `gateway run --help`
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  std::ranges::reverse(words);  // as CLI11 wants them
   try {
-    gateway.parse(argc, argv);
+    gateway.parse(std::move(words));
   } catch (const CLI::Success& success) {  // --help, --version
     return gateway.exit(success);
   } catch (const CLI::ParseError& error) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <filesystem>
 
 #include "client/release.h"
 #include "host/files.h"
@@ -35,6 +36,23 @@ Result<std::vector<Platform>> platforms_of(const std::vector<std::string>& names
   return out;
 }
 
+// Here and now, of the file itself.
+Result<std::vector<client::ReleaseMeasurements>> measure(const ReleaseOptions& options) {
+  GATEWAY_ASSIGN(auto platforms, platforms_of(options.platforms));
+  GATEWAY_ASSIGN(const image::Eif eif, image::Eif::open(options.file));
+  GATEWAY_ASSIGN(const image::Measurements measured, image::measure(eif));
+  if (platforms.empty()) platforms = {Platform::kNitro, Platform::kLocal};
+  std::vector<client::ReleaseMeasurements> measurements;
+  for (const Platform platform : platforms) {
+    if (platform != Platform::kLocal && eif.local_only()) continue;  // it cannot boot anywhere else
+    measurements.push_back({.platform = platform,
+                            .registers = {{0U, to_bytes(ByteView(measured.pcr0))},
+                                          {1U, to_bytes(ByteView(measured.pcr1))},
+                                          {2U, to_bytes(ByteView(measured.pcr2))}}});
+  }
+  return measurements;
+}
+
 Result<Release> describe(const ReleaseOptions& options) {
   Release release;
   release.name = options.name;
@@ -46,17 +64,7 @@ Result<Release> describe(const ReleaseOptions& options) {
   const auto commit = from_hex(options.commit);
   if (!commit) return usage("--commit is not hexadecimal", "give the whole hash: git rev-parse HEAD");
   release.source_commit = *commit;
-  GATEWAY_ASSIGN(auto platforms, platforms_of(options.platforms));
-  GATEWAY_ASSIGN(const image::Eif eif, image::Eif::open(options.file));
-  GATEWAY_ASSIGN(const image::Measurements measured, image::measure(eif));
-  if (platforms.empty()) platforms = {Platform::kNitro, Platform::kLocal};
-  for (const Platform platform : platforms) {
-    if (platform != Platform::kLocal && eif.local_only()) continue;  // it cannot boot anywhere else
-    release.measurements.push_back({.platform = platform,
-                                    .registers = {{0U, to_bytes(ByteView(measured.pcr0))},
-                                                  {1U, to_bytes(ByteView(measured.pcr1))},
-                                                  {2U, to_bytes(ByteView(measured.pcr2))}}});
-  }
+  GATEWAY_ASSIGN(release.measurements, measure(options));
   return release;
 }
 
@@ -151,14 +159,15 @@ Status check_digest(const std::string& text, std::string_view prefix, std::size_
                "copy it from what `gateway run` printed");
 }
 
-Result<std::string> policy_of(const Release& release, const ReleaseOptions& options) {
+// Entries for what was measured, under a comment that says what that is.
+Result<std::string> policy_of(const std::string& what, const std::vector<client::ReleaseMeasurements>& measurements,
+                              const ReleaseOptions& options) {
   GATEWAY_TRY(check_digest(options.config, "sha384:", 48, "--config"));
   GATEWAY_TRY(check_digest(options.root, "sha256:", 32, "--root"));
   GATEWAY_ASSIGN(const auto wanted, platforms_of(options.platforms));
-  std::string policy =
-      "# " + release.name + " " + release.version.to_string() + ", source " + to_hex(release.source_commit) + "\n";
+  std::string policy = "# " + what + "\n";
   bool any = false;
-  for (const auto& platform : release.measurements) {
+  for (const auto& platform : measurements) {
     const bool local = platform.platform == Platform::kLocal;
     if (!wanted.empty() && std::ranges::find(wanted, platform.platform) == wanted.end()) continue;
     if (local && options.root.empty()) continue;
@@ -174,8 +183,18 @@ Result<std::string> policy_of(const Release& release, const ReleaseOptions& opti
     policy += "max_age = \"5m\"\n\n";
   }
   if (any) return policy.substr(0, policy.size() - 1);
-  return usage("the release has no measurements that a policy could name here",
+  return usage("there are no measurements that a policy could name here",
                "for platform local give --root sha256:…, which `gateway run` printed");
+}
+
+Result<std::string> policy_of(const Release& release, const ReleaseOptions& options) {
+  return policy_of(release.name + " " + release.version.to_string() + ", source " + to_hex(release.source_commit),
+                   release.measurements, options);
+}
+
+void warn_of_any_config(const ReleaseOptions& options) {
+  if (!options.config.empty()) return;
+  say("gateway: the policy names no configuration, so it accepts any; --config sha384:… names one");
 }
 
 int verify(const ReleaseOptions& options) {
@@ -189,14 +208,30 @@ int verify(const ReleaseOptions& options) {
     print_json(out);
   } else {
     print_line(std::string_view(*policy).substr(0, policy->size() - 1));
-    if (options.config.empty()) {
-      say("gateway: the policy names no configuration, so it accepts any; --config sha384:… names one");
-    }
+    warn_of_any_config(options);
   }
   return kDone;
 }
 
 }  // namespace
+
+int run_policy_image(const ReleaseOptions& options) {
+  const auto policy = [&]() -> Result<std::string> {
+    GATEWAY_ASSIGN(const auto measurements, measure(options));
+    return policy_of("What " + std::filesystem::path(options.file).filename().string() + " measures to", measurements,
+                     options);
+  }();
+  if (!policy) return report(policy.error());
+  warn_of_any_config(options);
+  if (options.output.empty()) {
+    print_line(std::string_view(*policy).substr(0, policy->size() - 1));
+    return kDone;
+  }
+  if (const Status written = write_new_file(options.output, as_bytes(*policy), 0644); !written)
+    return report(written.error());
+  say("wrote " + options.output);
+  return kDone;
+}
 
 Result<std::string> policy_of_release(const ReleaseOptions& options) {
   GATEWAY_ASSIGN(const Release release, open(options));

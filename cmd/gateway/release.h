@@ -41,6 +41,9 @@ struct ReleaseOptions {
 // JSON: {"name","version","floor","source_commit","measurements":{"nitro":{"0":…}},"verified":bool[,"policy"|"file"]}
 int run_release(const ReleaseOptions& options);
 
+// gateway policy image: a policy that accepts what an image in hand measures to. Nobody's word is taken for it.
+int run_policy_image(const ReleaseOptions& options);
+
 // A policy in TOML that accepts what a verified release names; entries for local only where a root is given.
 Result<std::string> policy_of_release(const ReleaseOptions& options);
 

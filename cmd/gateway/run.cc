@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
 
 #include "base/clock.h"
 #include "channel/deployment.h"
@@ -37,6 +38,24 @@ Result<Deployment> read_deployment(const RunOptions& options) {
     GATEWAY_ASSIGN(deployment.token_list, host::read_file(*options.tokens, kMaxTokensFile));
   }
   return deployment;
+}
+
+// The configuration of an earlier run of this name: its access key, tokens and list go on.
+bool goes_on(const Deployment& deployment, const DeploymentFiles& earlier) {
+  const auto config = host::read_file(earlier.config(), channel::kMaxDeploymentSize);
+  return config && *config == deployment.config;
+}
+
+Status take_over(Deployment& deployment, const RunOptions& options, const DeploymentFiles& earlier,
+                 const DeploymentFiles& fresh) {
+  if (!options.tokens) {
+    GATEWAY_ASSIGN(deployment.token_list, host::read_file(earlier.token_list(), kMaxTokensFile));
+  }
+  std::error_code error;
+  std::filesystem::copy(earlier.folder, fresh.folder, std::filesystem::copy_options::overwrite_existing, error);
+  if (error) return fail(ErrorCode::kInternal, "host.file.write", fresh.folder + ": " + error.message());
+  if (std::filesystem::exists(fresh.token())) deployment.token_file = fresh.token();
+  return host::write_file(fresh.token_list(), deployment.token_list, 0600);
 }
 
 Result<Deployment> make_deployment(const DeploymentFiles& files, Time now) {
@@ -144,9 +163,23 @@ int run_run(const RunOptions& options) {
     return status;
   };
   if (!deployment) return give_up(report(deployment.error()));
+  const bool same = options.config && goes_on(*deployment, files);
+  if (same) {
+    if (const auto taken = take_over(*deployment, options, files, fresh); !taken) return give_up(report(taken.error()));
+  }
   const auto answer = start(options, *deployment, image->get());
   if (!answer) return give_up(report_refusal(answer.error()));
 
+  // What only these files hold (the key that signs token lists) is not lost to a second run of the same name.
+  const std::string previous = files.folder + ".previous";
+  if (!same && std::filesystem::exists(files.config())) {
+    host::remove_tree(previous);
+    if (std::rename(files.folder.c_str(), previous.c_str()) == 0) {
+      say("an earlier deployment of this name had another configuration; its access key and tokens are in " + previous);
+      say("  to run it again as it was: gateway run IMAGE --name " + options.name + " --config " + previous +
+          "/config.toml --tokens " + previous + "/tokens.cbor");
+    }
+  }
   host::remove_tree(files.folder);
   if (std::rename(fresh.folder.c_str(), files.folder.c_str()) != 0) {
     return give_up(report(Error(ErrorCode::kInternal, "host.file.write",

@@ -81,13 +81,18 @@ void print_token(const json::object& out) {
     print_line("token written to " + std::string(file->as_string()));
 }
 
-Outcome<void> push(const std::string& name, const Bytes& list) {
+// Whether it is in force: an enclave that does not run reads the list when it starts.
+Outcome<bool> push(const std::string& name, const Bytes& list) {
   auto daemon = DaemonClient::connect();
   if (!daemon) return std::unexpected(std::move(daemon).error());
   const auto answer = daemon->ask(host::TokensRequest{name, list}, kQuickAnswer);
   if (!answer) return std::unexpected(answer.error());
-  return {};
+  const auto* enclave = object_of(*answer, "enclave");
+  const std::string state = enclave == nullptr ? std::string() : text_of(*enclave, "state");
+  return state == "starting" || state == "ready";
 }
+
+const char* what_became_of(bool in_force) { return in_force ? "in force" : "stored: the enclave does not run"; }
 
 // Signs, stores and sends the list; prints what became of it.
 int publish(const TokenOptions& options, const Place& place, const TokenList& list, const crypto::PrivateKey& key,
@@ -96,18 +101,18 @@ int publish(const TokenOptions& options, const Place& place, const TokenList& li
   if (!file) return report(file.error());
   if (const Status written = host::write_file(place.list, *file, 0600); !written) return report(written.error());
   const bool send = !options.name.empty() && !options.no_push;
-  const Outcome<void> pushed = send ? push(options.name, *file) : Outcome<void>{};
+  const Outcome<bool> pushed = send ? push(options.name, *file) : Outcome<bool>(false);
   out["version"] = list.version;
   out["not_after"] = to_rfc3339(list.not_after);
   out["list"] = place.list;
-  out["pushed"] = send && pushed.has_value();
+  out["pushed"] = send && pushed.has_value() && *pushed;
   if (options.json) {
     print_json(out);
   } else {
     print_token(out);
     print_line("version " + std::to_string(list.version) + ", " + std::to_string(list.entries.size()) +
                (list.entries.size() == 1 ? " token, until " : " tokens, until ") + to_rfc3339(list.not_after) +
-               (send && pushed ? ", in force" : ""));
+               (send && pushed ? std::string(", ") + what_became_of(*pushed) : std::string()));
   }
   if (pushed) return kDone;
   const int status = report_refusal(pushed.error());
@@ -261,9 +266,10 @@ int push_stored(const TokenOptions& options) {
   if (!place) return report(place.error());
   const auto file = read_file(place->list, kMaxListFile);
   if (!file) return report(file.error());
-  if (const auto pushed = push(options.name, *file); !pushed) return report_refusal(pushed.error());
-  if (options.json) print_json(json::object{{"list", place->list}, {"pushed", true}});
-  else print_line(options.name + " has the list");
+  const auto pushed = push(options.name, *file);
+  if (!pushed) return report_refusal(pushed.error());
+  if (options.json) print_json(json::object{{"list", place->list}, {"pushed", *pushed}});
+  else print_line("the list is " + std::string(what_became_of(*pushed)));
   return kDone;
 }
 

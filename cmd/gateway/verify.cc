@@ -9,6 +9,7 @@
 #include "attestation/tdx/ccel.h"
 #include "attestation/verification_json.h"
 #include "claims_text.h"
+#include "host/reported.h"
 #include "terminal.h"
 #include "verify_files.h"
 
@@ -198,6 +199,12 @@ int print_verification(const VerifyOptions& options, const VerifyRequest& reques
   return status_of(verification);
 }
 
+Error no_such_evidence(const std::string& name) {
+  return Error(ErrorCode::kNotFound, "verify.no_such_evidence",
+               "there is no file " + host::printable(name) + " here, and no enclave of this host is called that",
+               "name a file of evidence; a live enclave by HOST:PORT or by its name on this host, with --policy FILE");
+}
+
 int report_verify_error(const VerifyOptions& options, const Error& error) {
   if (options.json && exit_status(error.code()) == kUndecided) {
     attestation::Verification verification;
@@ -237,7 +244,12 @@ Status hold_event_log(const std::string& path, attestation::Verification& verifi
 
 int run_verify(const VerifyOptions& options) {
   if (auto status = check_usage(options); !status) return report(status.error());
-  if (!is_file(options.evidence)) return run_verify_live(options);
+  if (!is_file(options.evidence)) {
+    if (options.authenticate_only && options.evidence.find(':') == std::string::npos) {
+      return report_verify_error(options, no_such_evidence(options.evidence));
+    }
+    return run_verify_live(options);
+  }
   const SystemClock clock;
   const auto request = read_verify_request(options, clock);
   if (!request) return report_verify_error(options, request.error());

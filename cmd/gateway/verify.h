@@ -61,6 +61,7 @@ int print_verification(const VerifyOptions& options, const VerifyRequest& reques
                        const attestation::Verification& verification);
 // For what stops a run before there is a verdict: a usage error is said on standard error alone; what is missing or
 // unreachable is also a JSON verdict of `authentic: null`, so that --json prints one object whatever happened.
+Error no_such_evidence(const std::string& name);  // kNotFound
 int report_verify_error(const VerifyOptions& options, const Error& error);
 
 }  // namespace gateway::cli

@@ -15,7 +15,8 @@ Status check_live(const VerifyOptions& options) {
   };
   if (!options.policy) {
     return usage("a live endpoint is judged under a policy, because what it proves depends on what you expect",
-                 "give --policy FILE; to look at evidence alone, save it to a file");
+                 "give --policy FILE; or save the evidence: curl -k "
+                 "'https://HOST:PORT/.well-known/gateway/attestation?nonce=64_HEX_DIGITS' -o FILE");
   }
   if (options.nonce || options.report_data) {
     return usage("--nonce and --report-data belong to saved evidence; with a live endpoint the nonce is made here",
@@ -41,6 +42,10 @@ int run_verify_live(const VerifyOptions& options) {
   if (!request) return report_verify_error(options, request.error());
   const auto endpoint = resolve_endpoint(options.evidence);
   if (!endpoint) {
+    // A name with a dot is more likely a file's, mistyped.
+    if (options.evidence.find('.') != std::string::npos) {
+      return report_verify_error(options, no_such_evidence(options.evidence));
+    }
     if (options.json) print_undecided(endpoint.error());
     return report_refusal(endpoint.error());
   }

@@ -1,6 +1,8 @@
 /* Verifies evidence in a file, from C, with libgateway-verify and nothing else.
  *
- *     cc -o verify verify.c -lgateway-verify
+ *     cc -o verify verify.c -lgateway-verify          (installed; from a build folder, as of the project's root:
+ *     cc -Isrc/verify_abi -Lbuild/release/src/verify_abi -Wl,-rpath,build/release/src/verify_abi -o verify \
+ *        examples/verify-c/verify.c -lgateway-verify)
  *     ./verify [--at MILLISECONDS] [--policy FILE] [--json] EVIDENCE [COLLATERAL...]
  *
  * Exit status as `gateway verify`: 0 accepted, 1 refused, 2 usage, 3 undecided, 4 fault.

@@ -4,7 +4,7 @@
     ./verify.py [--at MILLISECONDS] [--policy FILE] EVIDENCE [COLLATERAL ...]
 
 Prints the verdict as JSON. Exit status as `gateway verify`: 0 accepted, 1 refused, 2 usage, 3 undecided, 4 fault.
-GATEWAY_VERIFY_LIBRARY names the library where it is not installed.
+GATEWAY_VERIFY_LIBRARY names the library where it is not installed: build/release/src/verify_abi/libgateway-verify.so.1
 """
 import argparse
 import ctypes

@@ -15,14 +15,13 @@ namespace json = boost::json;
 
 // AR4SI: 0 no claim; 2–31 affirming, 32–95 warning, 96–127 contraindicated.
 constexpr int kGenuine = 2;          // hardware: genuine and in a good state
-constexpr int kUnsafeHardware = 32;  // hardware: genuine, with known vulnerabilities, or not known to be free of them
+constexpr int kUnsafeHardware = 32;  // hardware: genuine, with known vulnerabilities
 constexpr int kContraindicatedHardware = 96;
 constexpr int kUnrecognisedHardware = 97;
 constexpr int kApproved = 2;               // configuration: known and acceptable
 constexpr int kApprovedBoot = 3;           // executables: only recognised ones at boot
 constexpr int kUnsafeConfiguration = 32;   // configuration: exploitable (debug mode)
 constexpr int kUnrecognised = 33;          // executables: not recognised ones, in the warning tier
-constexpr int kUnavailable = 36;           // configuration: elements unavailable
 constexpr int kForbidden = 96;             // contraindicated by policy
 constexpr int kNoCryptographicProof = 99;  // the evidence did not verify
 
@@ -36,11 +35,6 @@ bool refused(const Verification& verification, std::string_view id) {
 bool held(const Verification& verification, std::string_view id) {
   return std::ranges::any_of(verification.checks,
                              [&](const Check& check) { return check.id == id && holds(check.outcome); });
-}
-
-bool undecided(const Verification& verification, std::string_view id) {
-  return std::ranges::any_of(
-      verification.checks, [&](const Check& check) { return check.id == id && check.outcome == Outcome::kUndecided; });
 }
 
 // Whether a check about the platform's TCB has this outcome.
@@ -59,8 +53,7 @@ int hardware_of(const Verification& verification) {
   if (claims.platform() == Platform::kNitro) return kGenuine;
   if (claims.tcb() && claims.tcb()->status == "NotSupported") return kUnrecognisedHardware;
   if (tcb_check_is(verification, Outcome::kRefused)) return kContraindicatedHardware;
-  if (tcb_check_is(verification, Outcome::kUndecided) || tcb_check_is(verification, Outcome::kWarned))
-    return kUnsafeHardware;
+  if (tcb_check_is(verification, Outcome::kWarned)) return kUnsafeHardware;
   // Nothing is claimed where the TCB was not judged: an entry of another platform, an empty policy.
   return tcb_check_is(verification, Outcome::kOk) ? kGenuine : 0;
 }
@@ -75,24 +68,24 @@ int configuration_of(const Verification& verification) {
     return verification.result ? kUnsafeConfiguration : kForbidden;
   }
   if (refused(verification, "policy.config")) return kForbidden;
-  if (undecided(verification, "policy.config_unknown")) return kUnavailable;
   return held(verification, "policy.config") ? kApproved : 0;
 }
 
-// What was found, said in AR4SI's terms. Without a policy nothing is appraised and nothing is claimed.
+// What was found, said in AR4SI's terms. Without a policy nothing is appraised and nothing is claimed; nor is anything
+// where something was missing to decide: a relying party who takes warnings for a yes must not find one.
 Vector vector_of(const Verification& verification, bool appraised) {
   Vector vector;
   if (verification.authentic == false) {
     vector["instance-identity"] = kNoCryptographicProof;
     return vector;
   }
-  if (!appraised || !verification.claims) return vector;
+  const bool decided = !verification.reason || !is_undecided(*verification.reason);
+  if (!appraised || !decided || !verification.claims) return vector;
   vector["hardware"] = hardware_of(verification);
   vector["executables"] = executables_of(verification);
   vector["configuration"] = configuration_of(verification);
   // Refused for another reason (region, age, nonce, root, platform): not an instance that this policy accepts.
-  const bool contraindicated = verification.reason && verification.reason->code() != ErrorCode::kUnavailable;
-  vector["instance-identity"] = contraindicated ? kForbidden : verification.result ? kGenuine : 0;
+  vector["instance-identity"] = verification.reason ? kForbidden : verification.result ? kGenuine : 0;
   return vector;
 }
 
@@ -115,6 +108,9 @@ json::object claims_set(const Verification& verification, const EarContext& cont
   json::object appraisal{{"ear.status", to_string(worst_tier(vector))},
                          {"ear.trustworthiness-vector", std::move(trustworthiness)}};
   if (context.policy_id) appraisal["ear.appraisal-policy-id"] = *context.policy_id;
+  if (verification.reason) {
+    appraisal["ear.veraison.policy-claims"] = json::object{{"reason", verification.reason->id()}};
+  }
   if (verification.claims) appraisal["ear.veraison.annotated-evidence"] = claims_json(*verification.claims);
   const std::string_view name = verification.platform ? to_string(*verification.platform) : "unknown";
 

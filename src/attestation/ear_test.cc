@@ -126,13 +126,14 @@ TEST(Ear, ClaimsNothingWithoutAPolicy) {
   expect_consistent(appraisal);
 }
 
-TEST(Ear, WarnsWhenTheConfigurationIsUnknown) {
+TEST(Ear, ClaimsNothingWhenTheConfigurationIsUnknown) {
   PolicyEntry named = entry();
   named.config = ByteArray<48>{};
   const Policy policy{{named}};
   const json::object appraisal = appraisal_of(verified(fake_local().document(), &policy));
-  EXPECT_EQ(appraisal.at("ear.trustworthiness-vector").at("configuration"), 36);
-  EXPECT_EQ(appraisal.at("ear.status"), "warning");
+  EXPECT_EQ(appraisal.at("ear.status"), "none");
+  EXPECT_EQ(appraisal.at("ear.trustworthiness-vector"), json::object());
+  EXPECT_EQ(appraisal.at("ear.veraison.policy-claims").at("reason"), "policy.config_unknown");
 }
 
 // A verification of claims that no evidence stands behind, under the text of a policy.
@@ -199,14 +200,14 @@ TEST(Ear, ContraindicatesHardwareBelowThePolicy) {
   EXPECT_EQ(appraisal_in(judged(snp, testing::snp_entry())).at("ear.status"), "contraindicated");
 }
 
-TEST(Ear, NeverAffirmsWhatIsUndecided) {
+TEST(Ear, NeverAffirmsNorWarnsOfWhatIsUndecided) {
   const Claims unknown_tcb = testing::tdx_claims([](TdxClaims&, testing::Found& found) { found.tcb = {}; });
   const Claims unrevoked =
       testing::snp_claims([](SnpClaims&, testing::Found& found) { found.revocation = Revocation::kUnknown; });
   for (const Verification& verification :
        {judged(unknown_tcb, testing::tdx_entry()), judged(unrevoked, testing::snp_entry())}) {
-    EXPECT_EQ(hardware_in(verification), 32);
-    EXPECT_EQ(appraisal_in(verification).at("ear.status"), "warning");
+    EXPECT_EQ(appraisal_in(verification).at("ear.status"), "none");
+    EXPECT_TRUE(appraisal_in(verification).at("ear.trustworthiness-vector").as_object().empty());
   }
 }
 

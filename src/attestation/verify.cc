@@ -65,10 +65,9 @@ Result<Claims> authenticate(ByteView evidence, const VerifyInputs& inputs, Recog
   return claims;
 }
 
-// Nothing could be judged, as far as authenticity goes: something that vouches for the evidence is missing.
-bool is_undecided(const Error& error) { return error.code() == ErrorCode::kUnavailable; }
-
 }  // namespace
+
+bool is_undecided(const Error& error) { return error.code() == ErrorCode::kUnavailable; }
 
 Caches make_caches() {
   return {.nitro = nitro::make_chain_cache(), .snp = snp::make_chain_cache(), .dcap = dcap::make_cache()};

@@ -43,6 +43,9 @@ struct VerifyInputs {
   const Caches* caches = nullptr;
 };
 
+// Neither yes nor no: something that the verdict needs (collateral, a configuration) is missing.
+bool is_undecided(const Error& error);
+
 struct Verification {
   std::optional<Platform> platform;
   std::string format;             // "nitro.document"; empty when it was not recognised

@@ -33,12 +33,13 @@ std::string_view to_string(ErrorCode code);
 class ErrorId {
  public:
   consteval ErrorId(const char* text) : text_(text) {  // NOLINT(google-explicit-constructor): a literal *is* an id
-    if (!well_formed(text_)) throw "an error id is lower-case words separated by dots";
+    if (!well_formed(text_)) an_error_id_is_lower_case_words_separated_by_dots();
   }
   constexpr std::string_view view() const { return text_; }
   friend constexpr bool operator==(ErrorId a, ErrorId b) { return a.text_ == b.text_; }
 
  private:
+  static void an_error_id_is_lower_case_words_separated_by_dots();  // not constexpr: what the compiler says
   static constexpr bool well_formed(std::string_view text) {
     bool dotted = false;
     char previous = '.';

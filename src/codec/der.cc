@@ -154,6 +154,7 @@ Bytes der_bit_string(ByteView bytes) {
 std::optional<Bytes> der_oid(std::string_view dotted) {
   constexpr std::uint64_t kMaxArc = std::uint64_t{1} << 56U;
   Bytes content;
+  content.reserve(dotted.size());
   std::uint64_t first = 0;
   for (std::size_t index = 0;; ++index) {
     std::uint64_t arc = 0;

@@ -157,11 +157,38 @@ PublicKey public_half(const EVP_PKEY* key, const Curve& curve) {
   return *std::move(read);
 }
 
-// r ‖ s of fixed width → the DER SEQUENCE that OpenSSL verifies.
-Result<Bytes> der_from_raw(ByteView raw, std::size_t width) {
-  if (raw.size() != 2 * width) return bad_signature();
-  return der(tag::kSequence, {codec::der_unsigned(raw.first(width)), codec::der_unsigned(raw.last(width))});
-}
+// The DER SEQUENCE that OpenSSL verifies, of r ‖ s of fixed width: on the stack, since every verification passes here.
+class DerSignature {
+ public:
+  static Result<DerSignature> from_raw(ByteView raw, std::size_t width) {
+    if (raw.size() != 2 * width) return bad_signature();
+    DerSignature made;
+    // Written from its end to its beginning, so that lengths are known when they are put.
+    made.put_integer(raw.last(width));
+    made.put_integer(raw.first(width));
+    const std::size_t content = made.bytes_.size() - made.at_;
+    made.put(static_cast<std::uint8_t>(content));
+    if (content >= 0x80) made.put(0x81);
+    made.put(tag::kSequence);
+    return made;
+  }
+  ByteView view() const { return ByteView(bytes_).subspan(at_); }
+
+ private:
+  void put(std::uint8_t byte) { bytes_[--at_] = byte; }
+  void put_integer(ByteView big_endian) {
+    while (big_endian.size() > 1 && big_endian[0] == 0) big_endian = big_endian.subspan(1);
+    at_ -= big_endian.size();
+    std::ranges::copy(big_endian, bytes_.begin() + static_cast<std::ptrdiff_t>(at_));
+    const bool needs_zero = (big_endian[0] & 0x80U) != 0;
+    if (needs_zero) put(0);
+    put(static_cast<std::uint8_t>(big_endian.size() + (needs_zero ? 1 : 0)));
+    put(tag::kInteger);
+  }
+  static constexpr std::size_t kWidest = 66;  // P-521
+  ByteArray<3 + 2 * (3 + kWidest)> bytes_{};
+  std::size_t at_ = 3 + 2 * (3 + kWidest);
+};
 
 Bytes raw_from_der(ByteView signature, std::size_t width) {
   Bytes raw(2 * width);
@@ -174,19 +201,26 @@ Bytes raw_from_der(ByteView signature, std::size_t width) {
   return raw;
 }
 
-template <std::size_t N>
-Bytes to_vector(const ByteArray<N>& digest) {
-  return {digest.begin(), digest.end()};
-}
-
-Bytes digest_bytes(HashAlgorithm hash, ByteView message) {
-  switch (hash) {
-    case HashAlgorithm::kSha256: return to_vector(sha256(message));
-    case HashAlgorithm::kSha384: return to_vector(sha384(message));
-    case HashAlgorithm::kSha512: return to_vector(sha512(message));
+// A digest of any of the algorithms, on the stack.
+class Digest {
+ public:
+  Digest(HashAlgorithm hash, ByteView message) {
+    switch (hash) {
+      case HashAlgorithm::kSha256: keep(sha256(message)); break;
+      case HashAlgorithm::kSha384: keep(sha384(message)); break;
+      case HashAlgorithm::kSha512: keep(sha512(message)); break;
+    }
   }
-  return {};
-}
+  ByteView view() const { return ByteView(bytes_).first(size_); }
+
+ private:
+  void keep(ByteView digest) {
+    size_ = digest.size();
+    std::ranges::copy(digest, bytes_.begin());
+  }
+  ByteArray<64> bytes_{};
+  std::size_t size_ = 0;
+};
 
 }  // namespace
 
@@ -216,10 +250,10 @@ Status PublicKey::verify_digest(SignatureFormat format, ByteView digest, ByteVie
   const Curve* curve = curve_of(type());
   if (curve == nullptr) return unsupported_key("an ECDSA signature needs an EC key");
   if (digest.size() != 32 && digest.size() != 48 && digest.size() != 64) return bad_signature();
-  Bytes encoded;
+  std::optional<DerSignature> encoded;
   if (format == SignatureFormat::kRaw) {
-    GATEWAY_ASSIGN(encoded, der_from_raw(signature, curve->width));
-    signature = encoded;
+    GATEWAY_ASSIGN(encoded, DerSignature::from_raw(signature, curve->width));
+    signature = encoded->view();
   }
   const UniqueKeyContext context(EVP_PKEY_CTX_new(impl_->key.get(), nullptr));
   if (context == nullptr || EVP_PKEY_verify_init(context.get()) != 1) broken("start a verification");
@@ -230,13 +264,14 @@ Status PublicKey::verify_digest(SignatureFormat format, ByteView digest, ByteVie
 }
 
 Status PublicKey::verify(HashAlgorithm hash, SignatureFormat format, ByteView message, ByteView signature) const {
-  return verify_digest(format, digest_bytes(hash, message), signature);
+  return verify_digest(format, Digest(hash, message).view(), signature);
 }
 
 Status PublicKey::verify_rsa_pss(HashAlgorithm hash, ByteView message, ByteView signature) const {
   const ErrorScope scope;
   if (type() != KeyType::kRsa) return unsupported_key("an RSA-PSS signature needs an RSA key");
-  const Bytes digest = digest_bytes(hash, message);
+  const Digest digested(hash, message);
+  const ByteView digest = digested.view();
   const UniqueKeyContext context(EVP_PKEY_CTX_new(impl_->key.get(), nullptr));
   if (context == nullptr || EVP_PKEY_verify_init(context.get()) != 1 ||
       EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PSS_PADDING) != 1 ||
@@ -254,7 +289,8 @@ Status PublicKey::verify_rsa_pss(HashAlgorithm hash, ByteView message, ByteView 
 Status PublicKey::verify_rsa_pkcs1(HashAlgorithm hash, ByteView message, ByteView signature) const {
   const ErrorScope scope;
   if (type() != KeyType::kRsa) return unsupported_key("an RSA signature needs an RSA key");
-  const Bytes digest = digest_bytes(hash, message);
+  const Digest digested(hash, message);
+  const ByteView digest = digested.view();
   const UniqueKeyContext context(EVP_PKEY_CTX_new(impl_->key.get(), nullptr));
   if (context == nullptr || EVP_PKEY_verify_init(context.get()) != 1 ||
       EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) != 1 ||
@@ -326,7 +362,8 @@ KeyType PrivateKey::type() const { return impl_->type; }
 PublicKey PrivateKey::public_key() const { return impl_->public_half; }
 
 Result<Bytes> PrivateKey::sign(HashAlgorithm hash, SignatureFormat format, ByteView message) const {
-  const Bytes digest = digest_bytes(hash, message);
+  const Digest digested(hash, message);
+  const ByteView digest = digested.view();
   const UniqueKeyContext context(EVP_PKEY_CTX_new(impl_->key.get(), nullptr));
   Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(impl_->key.get())));
   std::size_t size = signature.size();

@@ -134,15 +134,9 @@ std::string Daemon::answer(const Request& request, std::optional<net::Descriptor
 Outcome<Driver*> Daemon::driver_for(const std::string& platform) {
   const auto found = drivers_.find(platform);
   if (found != drivers_.end()) return found->second.get();
-  std::string missing = "this host cannot start enclaves of platform " + printable(platform).substr(0, 16);
-  if (platform == "nitro") {
-    missing += ::access("/dev/nitro_enclaves", F_OK) == 0
-                   ? ": it has /dev/nitro_enclaves, but this release has no driver for it yet"
-                   : ": there is no /dev/nitro_enclaves, so it is not an EC2 instance with enclaves enabled";
-  } else if (platform == "snp") {
-    missing += ::access("/dev/sev", F_OK) == 0 ? ": it has /dev/sev, but this release has no driver for it yet"
-                                               : ": there is no /dev/sev, so it is not an SEV-SNP host";
-  }
+  const bool hardware = platform == "nitro" || platform == "snp" || platform == "tdx" || platform == "sgx";
+  std::string missing = "`" + printable(platform).substr(0, 16) + "` is no platform";
+  if (hardware) missing = "this release judges evidence of " + platform + ", but cannot start enclaves there yet";
   return std::unexpected(
       refusal(ErrorCode::kUnavailable, "host.platform_unavailable", std::move(missing), "use --platform local"));
 }

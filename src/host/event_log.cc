@@ -12,12 +12,14 @@
 #include "host/enclave_spec.h"
 #include "host/files.h"
 #include "host/json_fields.h"
+#include "host/reported.h"
 
 namespace gateway::host {
 namespace {
 
 constexpr std::string_view kStart = "{\"seq\":";
 constexpr std::size_t kMaxLine = 2 * kMaxEvent;
+constexpr std::size_t kMaxNoted = 256;
 
 // 0 when the line is none of ours.
 std::uint64_t sequence_of(std::string_view line) {
@@ -71,7 +73,30 @@ Status EventLog::enclave(std::string_view json) {
     return fail(ErrorCode::kMalformed, "host.events.line", "the enclave sent an event that is not one JSON object");
   }
   write("enclave", event->as_object());
+  note(event->as_object());
   return {};
+}
+
+void EventLog::note(const boost::json::object& event) {
+  const auto text = [&](const char* key) -> std::string {
+    const auto* value = event.if_contains(key);
+    if (value == nullptr || !value->is_string()) return {};
+    return printable(std::string_view(value->as_string()).substr(0, kMaxNoted));
+  };
+  const std::string name = text("event");
+  if (name == "workload.output") last_output_ = text("line");
+  if (name != "workload.exited") return;
+  ++ends_;
+  last_end_ = text("how");
+}
+
+std::string EventLog::ends_of_workload() const {
+  if (ends_ == 0) return {};
+  std::string words = "its workload ended ";
+  words += ends_ == 1 ? "with " : std::to_string(ends_) + " times, the last time with ";
+  words += last_end_;
+  if (!last_output_.empty()) words += ", and had printed: " + last_output_;
+  return words;
 }
 
 void EventLog::write(std::string_view source, const boost::json::object& event) {

@@ -26,14 +26,21 @@ class EventLog {
   static Result<EventLog> open(const std::string& folder, const Clock& clock);
   void host(const boost::json::object& event);
   Status enclave(std::string_view json);
+  // Why an enclave may not become ready, as far as the host is told: "its workload ended 3 times, the last time with
+  // exit status 1"; empty when it has not ended.
+  std::string ends_of_workload() const;
   // The files are reached through the open folder from here on, whatever rights are given up.
  private:
   EventLog(net::Descriptor folder, const Clock& clock) : folder_(std::move(folder)), clock_(&clock) {}
   void write(std::string_view source, const boost::json::object& event);
+  void note(const boost::json::object& event);
   Status open_file();
   net::Descriptor folder_;
   net::Descriptor file_;
   const Clock* clock_;
+  std::size_t ends_ = 0;
+  std::string last_end_;
+  std::string last_output_;  // only of an image that shows it to the host
   std::uint64_t seq_ = 0;
   std::size_t size_ = 0;
 };

@@ -114,6 +114,20 @@ TEST(EventLogTest, NumbersEventsOnOverRestarts) {
   EXPECT_EQ(read_events(folder.path(), 0, 2).size(), 2U);
 }
 
+TEST(EventLogTest, RemembersHowTheWorkloadEnded) {
+  const TestFolder folder;
+  const FixedClock clock;
+  auto log = EventLog::open(folder.path(), clock);
+  EXPECT_EQ(log->ends_of_workload(), "");
+  ASSERT_TRUE(log->enclave(R"({"event":"workload.exited","how":"exit status 1"})"));
+  EXPECT_EQ(log->ends_of_workload(), "its workload ended with exit status 1");
+  ASSERT_TRUE(log->enclave(R"({"event":"workload.output","line":"no such \u001b[31mmodule"})"));
+  ASSERT_TRUE(log->enclave(R"({"event":"workload.exited","how":7})"));
+  ASSERT_TRUE(log->enclave(R"({"event":"workload.exited","how":"signal 9"})"));
+  EXPECT_EQ(log->ends_of_workload(),
+            "its workload ended 3 times, the last time with signal 9, and had printed: no such ?[31mmodule");
+}
+
 TEST(EventLogTest, RefusesWhatAnEnclaveMayNotWrite) {
   const TestFolder folder;
   const FixedClock clock;

@@ -68,9 +68,9 @@ TEST_F(LocalDriverTest, ReportsTheLastWordsOfAShimThatEndedBeforeItWasAsked) {
   ASSERT_TRUE(write_file(folder_.file("last"), as_bytes(encode_status(last)), 0600).has_value());
   // Still alive when the driver looks for it, and gone a moment later.
   EXPECT_EQ(start_with(script("echo '{\"ok\":true}' >&3; exec 3>&-; (exec 9>>" + enclave() + "/" + kLockFile +
-                              "; flock -x 9; touch " + folder_.file("held") + "; sleep 0.3; cp " + folder_.file("last") +
-                              " " + enclave() + "/" + kExitFile + ") & while [ ! -e " + folder_.file("held") +
-                              " ]; do :; done")),
+                              "; flock -x 9; touch " + folder_.file("held") + "; sleep 0.3; cp " +
+                              folder_.file("last") + " " + enclave() + "/" + kExitFile + ") & while [ ! -e " +
+                              folder_.file("held") + " ]; do :; done")),
             "runtime.cmdline_mismatch");
 }
 

@@ -103,9 +103,16 @@ class Shim {
     signal_source_->want(true, false);
 
     start_timer_ = loop_.timer([this] {
-      fail_with({ErrorCode::kUnavailable, "host.enclave.start_timeout",
-                 "the enclave was not ready within " + std::to_string(parts_.spec.start_timeout.count() / 1000) + " s",
-                 "type: gateway logs " + parts_.spec.name + " --events"});
+      const std::string ends = parts_.events.ends_of_workload();
+      std::string why =
+          "the enclave was not ready within " + std::to_string(parts_.spec.start_timeout.count() / 1000) + " s";
+      if (!ends.empty()) why += "; " + ends;
+      // An enclave that never was ready is not kept, and its events with it.
+      fail_with({ErrorCode::kUnavailable, "host.enclave.start_timeout", std::move(why),
+                 ends.empty()
+                     ? "watch it start: gateway logs " + parts_.spec.name + " --events --follow"
+                     : "to see what the workload prints, build the image with insecure_logs_to_host = true and "
+                       "run it where no secret is at stake"});
       kill_enclave();
     });
     start_timer_->arm(parts_.spec.start_timeout);

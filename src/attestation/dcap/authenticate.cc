@@ -144,7 +144,8 @@ DcapPlatform platform_of(const UnverifiedQuote& quote, const VerifiedPck& chain)
           .qe_isv_svn = quote.qe.isv_svn};
 }
 
-Claims claims_of(const UnverifiedQuote& quote, const VerifiedPck& chain, Appraisal appraisal, const CheckList& checks) {
+Claims claims_of(const UnverifiedQuote& quote, const VerifiedPck& chain, Appraisal appraisal,
+                 std::vector<Check> lines) {
   const bool tdx = quote.tee == Tee::kTdx;
   ClaimsBuilder builder(tdx ? Platform::kTdx : Platform::kSgx);
   if (tdx) {
@@ -157,7 +158,7 @@ Claims claims_of(const UnverifiedQuote& quote, const VerifiedPck& chain, Apprais
   builder.validity(appraisal.validity)
       .revocation(appraisal.revocation)
       .tcb(std::move(appraisal.tcb))
-      .checks(checks.lines());
+      .checks(std::move(lines));
   return std::move(builder).build();
 }
 
@@ -188,7 +189,7 @@ Result<Claims> dangerous_authenticate_with_vendor_root(const UnverifiedQuote& qu
   Appraisal appraisal{.validity = chain->validity, .revocation = Revocation::kUnknown, .tcb = {}};
   GATEWAY_TRY(check_revocation(*chain, endorsements, now, appraisal, checks));
   GATEWAY_TRY(judge_tcb(quote, *chain, endorsements, now, appraisal, checks));
-  return claims_of(quote, *chain, std::move(appraisal), checks);
+  return claims_of(quote, *chain, std::move(appraisal), given != nullptr ? given->lines() : std::move(own).take());
 }
 
 Result<Claims> authenticate(const UnverifiedQuote& quote, const Collateral& collateral, Time at, Cache* cache,

@@ -30,6 +30,7 @@ std::string_view to_string(Carrier carrier) {
     case Carrier::kGramineLegacy: return "gramine.legacy";
     case Carrier::kDstack: return "dstack";
     case Carrier::kEvervault: return "evervault";
+    case Carrier::kGateway: return "gateway";
   }
   return {};
 }

@@ -25,6 +25,7 @@ enum class Carrier : std::uint8_t {
   kGramineLegacy,        // X.509 extension 1.2.840.113741.1337.6, as Gramine writes it
   kDstack,               // X.509 extension 1.3.6.1.4.1.62397.1.1
   kEvervault,            // a label of a DNS name, in hexadecimal
+  kGateway,              // what our own attestation endpoint answers (attestation/binding.h)
 };
 std::string_view to_string(Carrier carrier);  // "ra-tls", "cmw", …
 
@@ -40,6 +41,8 @@ struct CarriedEvidence {
   Binding binding;
   Bytes public_key;  // DER SPKI of the certificate that carried it; empty without one
   Bytes nonce;       // as the carrier's claims have it, covered by the binding; empty without one
+  std::optional<crypto::Sha384> config_digest{};  // of the deployment, covered by the binding
+  std::vector<Bytes> collateral{};                // files that came along; they vouch for nothing
 };
 
 // The evidence's report data (Nitro: user_data) is one of those that the binding allows. The public key is then the

@@ -2,6 +2,7 @@
 
 #include "attestation/formats/bundle.h"
 #include "attestation/formats/certificate.h"
+#include "attestation/formats/gateway_response.h"
 #include "attestation/formats/open_enclave.h"
 #include "codec/der.h"
 
@@ -33,6 +34,8 @@ bool looks_like_pem(ByteView file) {
 Status look_inside(ByteView file, std::optional<CarriedEvidence>& carried) {
   if (looks_like_der(file) || looks_like_pem(file)) {
     GATEWAY_ASSIGN(carried, evidence_in_certificate(file));
+  } else if (looks_like_response(file)) {
+    GATEWAY_ASSIGN(carried, carried_response(file));
   } else if (looks_like_open_enclave(file)) {
     GATEWAY_ASSIGN(carried, carried_open_enclave(file));
   }

@@ -1,6 +1,7 @@
 // Any file with evidence in it, whatever it came in: the evidence's own bytes, and what came along.
 //
-// Input:  untrusted bytes. Recognised by content: a bundle, a certificate in DER or PEM, Open Enclave's evidence.
+// Input:  untrusted bytes. Recognised by content: a bundle, a certificate in DER or PEM, Open Enclave's evidence,
+//         what our own attestation endpoint answers.
 //         Everything else is passed on unchanged: whether it is evidence is verify()'s to say.
 // Output: Unwrapped: views into the input, which must outlive it.
 // Bounds: those of each form. One certificate or header inside a bundle is unwrapped too; nothing else nests.

@@ -42,13 +42,19 @@ Verification verify_file(ByteView file, const Policy* policy, const VerifyInputs
   if (!opened) return unopened(opened.error(), policy);
   VerifyInputs all = inputs;
   Collateral collateral;
-  if (opened->bundled()) {
+  const auto& carried = opened->carried();
+  const bool more = carried && !carried->collateral.empty();
+  if (opened->bundled() || more) {
     if (inputs.collateral != nullptr) collateral = *inputs.collateral;
     for (const ByteView each : opened->collateral()) collateral.add(each);
+    if (more) {
+      for (const Bytes& each : carried->collateral) collateral.add(each);
+    }
     all.collateral = &collateral;
   }
+  // Refused below unless the evidence vouches for it.
+  if (carried && carried->config_digest) all.config_digest = carried->config_digest;
   Verification verification = verify(opened->evidence(), policy, all);
-  const auto& carried = opened->carried();
   // A certificate's whole claim is its key. Open Enclave's header alone claims none.
   const bool claims_key = carried && (!carried->public_key.empty() || !carried->binding.report_data.empty());
   if (claims_key && verification.claims) hold_to_carrier(*carried, verification);

@@ -29,20 +29,27 @@ struct Check {
 class CheckList {
  public:
   void held(ErrorId id, std::string expected, std::string actual) {
-    lines_.push_back({id.view(), Outcome::kOk, std::move(expected), std::move(actual), {}});
+    add({id.view(), Outcome::kOk, std::move(expected), std::move(actual), {}});
   }
   void warned(ErrorId id, std::string expected, std::string actual, std::string remedy) {
-    lines_.push_back({id.view(), Outcome::kWarned, std::move(expected), std::move(actual), std::move(remedy)});
+    add({id.view(), Outcome::kWarned, std::move(expected), std::move(actual), std::move(remedy)});
   }
   std::unexpected<Error> refused(ErrorCode code, ErrorId id, std::string expected, std::string actual,
-                                 std::string remedy);
-  std::unexpected<Error> undecided(ErrorId id, std::string expected, std::string actual, std::string remedy);
-  Status require(bool holds, ErrorCode code, ErrorId id, std::string expected, std::string actual, std::string remedy);
+                                 std::string_view remedy);
+  std::unexpected<Error> undecided(ErrorId id, std::string expected, std::string actual, std::string_view remedy);
+  // The remedy is copied only if it is needed.
+  Status require(bool holds, ErrorCode code, ErrorId id, std::string expected, std::string actual,
+                 std::string_view remedy);
 
   const std::vector<Check>& lines() const { return lines_; }
   std::vector<Check> take() && { return std::move(lines_); }
 
  private:
+  static constexpr std::size_t kUsual = 32;  // a quote with its collateral leaves 31 lines
+  void add(Check line) {
+    if (lines_.empty()) lines_.reserve(kUsual);
+    lines_.push_back(std::move(line));
+  }
   std::vector<Check> lines_;
 };
 

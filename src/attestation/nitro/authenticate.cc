@@ -91,7 +91,7 @@ Result<Claims> dangerous_authenticate_with_vendor_root(const UnverifiedDocument&
   builder.debug(all_zero(document.pcrs[0]) && all_zero(document.pcrs[1]) && all_zero(document.pcrs[2]))
       .validity(chain->validity)
       .fields(claims_of(document, *chain))
-      .checks(checks.lines());
+      .checks(given != nullptr ? given->lines() : std::move(own).take());
   return std::move(builder).build();
 }
 

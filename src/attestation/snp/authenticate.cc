@@ -256,7 +256,7 @@ Result<Claims> dangerous_authenticate_with_vendor_roots(const UnverifiedEvidence
       .validity(authentic.chain.validity)
       .revocation(authentic.revocation)
       .fields(std::move(claims))
-      .checks(checks.lines());
+      .checks(given != nullptr ? given->lines() : std::move(own).take());
   return std::move(builder).build();
 }
 
