@@ -226,8 +226,8 @@ class LocalDriver final : public Driver {
     return {};
   }
 
-  // An enclave may refuse and end, and its shim with it, before anybody has asked for its status: what the shim wrote as
-  // it ended says why, once its lock is free.
+  // An enclave may refuse and end, and its shim with it, before anybody has asked for its status: what the shim wrote
+  // as it ended says why, once its lock is free.
   Reported why_it_is_gone(const std::string& folder, const Error& unreachable) {
     const Deadline deadline = after(kAnswerTime);
     while (is_locked(folder + "/" + kLockFile) && std::chrono::steady_clock::now() < deadline) ::usleep(5'000);
