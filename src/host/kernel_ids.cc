@@ -119,12 +119,13 @@ bool write_maps(pid_t target, const KernelIds& ids) {
   return put(folder + "/uid_map", map_text(uids)) && put(folder + "/gid_map", map_text(gids));
 }
 
-// Makes the namespace, says so, and stays until it has been told that the maps are written.
+// Makes the namespace, says so (0, or why not), and stays until it has been told that the maps are written.
 [[noreturn]] void hold_namespace(std::uint32_t id, int ready, int done) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  char byte = 'x';
   const bool made = (id == 0 || drop_to(id)) && ::unshare(CLONE_NEWUSER) == 0;
-  if (made && ::write(ready, &byte, 1) == 1) [[maybe_unused]]
+  const int why = made ? 0 : errno;
+  char byte = 0;
+  if (::write(ready, &why, sizeof why) == sizeof why && made) [[maybe_unused]]
     const ssize_t got = ::read(done, &byte, 1);
   ::_exit(0);
 }
@@ -213,10 +214,10 @@ Result<net::Descriptor> make_user_namespace(const KernelIds& ids) {
     hold_namespace(ids.enclave, ready[1], done[0]);
   }
   ready_write.reset();
-  char byte = 0;
-  const bool made = ::read(ready_read.get(), &byte, 1) == 1;
+  int why = ECHILD;
+  const bool made = ::read(ready_read.get(), &why, sizeof why) == sizeof why && why == 0;
   const bool mapped = made && write_maps(holder, ids);
-  const int why = errno;
+  if (made) why = errno;
   net::Descriptor space;
   if (mapped) {
     space = net::Descriptor(::open(("/proc/" + std::to_string(holder) + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));

@@ -73,11 +73,14 @@ class FakeDriver final : public Driver {
     return {};
   }
   Outcome<std::unique_ptr<Instance>> start(const std::string&, EnclaveSpec spec) override {
-    ++starts;
     last_spec = spec;
-    if (refuse_start) return std::unexpected(Reported{ErrorCode::kUnavailable, "host.port_in_use", "taken", {}});
+    if (refuse_start) {
+      ++starts;
+      return std::unexpected(Reported{ErrorCode::kUnavailable, "host.port_in_use", "taken", {}});
+    }
     shim = std::make_shared<FakeShim>();
     if (on_start) on_start(*shim);
+    ++starts;  // last: who waits for it looks at the rest
     return std::make_unique<FakeInstance>(shim);
   }
   Result<std::unique_ptr<Instance>> adopt(const std::string&) override {
