@@ -77,7 +77,7 @@ refused() {  # WHAT EXPECTED_ID COMMAND…
   show "$@"
   "$@" >"$work/refusal.out" 2>"$work/refusal.err" </dev/null || status=$?
   # The refused check in four lines: id, expected, found, what to do; a refusal without checks in two.
-  grep -E "$expected|expected |found |what to do" "$work/refusal.err" | head -4 | cut -c1-180 | sed 's/^/  /' || true
+  grep -E -A1 "$expected|expected |found |what to do" "$work/refusal.err" | grep -v "^--" | awk "!seen[\$0]++" | head -4 | cut -c1-180 | sed 's/^/  /' || true
   # 1: the answer is no. 2: the policy itself is not one that could say yes.
   [[ $status -eq 1 || $status -eq 2 ]] || fail "this was not refused (exit status $status): $what"
   grep -qE "$expected" "$work/refusal.err" "$work/refusal.out" || fail "refused, but not by $expected: $what"

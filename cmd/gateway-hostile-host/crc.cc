@@ -21,7 +21,8 @@ Status repair_crc(const std::string& eif) {
   field.u32be(crc);
   file.clear();
   file.seekp(kCrcAt);
-  file.write(as_text(field.bytes()).data(), 4);
+  const std::string_view repaired = as_text(field.bytes());
+  file.write(repaired.data(), static_cast<std::streamsize>(repaired.size()));
   file.flush();
   if (file) return {};
   return fail(ErrorCode::kUnavailable, "hostile.image", "cannot write " + eif);

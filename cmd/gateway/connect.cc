@@ -53,6 +53,7 @@ int serve(const ConnectOptions& options, const std::string& endpoint_text, Verif
   if (!endpoint) return report(endpoint.error());
   auto listen = net::Address::parse_host_port(options.listen);
   if (!listen) return report(listen.error());
+  if (const auto free = client::Proxy::check_listen(*listen); !free) return report(free.error());
   const auto context = channel::TlsContext::client();
   if (!context) return report(context.error());
   const client::SystemTrustClock clock;

@@ -7,6 +7,7 @@
 #include "daemon_client.h"
 #include "host/enclave_spec.h"
 #include "host/files.h"
+#include "host/reported.h"
 #include "key_files.h"
 #include "terminal.h"
 #include "token_files.h"
@@ -50,7 +51,8 @@ Result<std::uint32_t> read_rights(const std::vector<std::string>& names) {
     if (name == "call") rights |= channel::kRightCall;
     else if (name == "logs") rights |= channel::kRightLogs;
     else if (name == "metrics") rights |= channel::kRightMetrics;
-    else return usage("a right is none of call, logs and metrics", "give --right once for each right");
+    else
+      return usage("`" + host::printable(name) + "` is no right", "give --right call, logs or metrics, once for each");
   }
   return rights;
 }

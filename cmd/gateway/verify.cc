@@ -61,6 +61,7 @@ Status read_policy(const std::string& path, VerifyRequest& request) {
     const Error& cause = policy.error();
     return std::unexpected(Error(ErrorCode::kInvalidArgument, cause.error_id(), cause.detail(), cause.remedy()));
   }
+  if (policy->accept.empty()) say("gateway: " + path + " has no [[accept]] entry: it accepts nothing");
   request.policy = std::move(*policy);
   request.policy_digest = to_bytes(ByteView(crypto::sha256(content)));
   return {};

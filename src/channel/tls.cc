@@ -138,7 +138,8 @@ Result<Progress> explain(const SSL* ssl, int returned, Operation operation) {
     reason.append(": ").append(X509_verify_cert_error_string(verdict));
   }
   if (operation == Operation::kHandshake) {
-    return fail(ErrorCode::kNotAuthentic, "tls.handshake", "the TLS handshake failed: " + reason);
+    return fail(ErrorCode::kNotAuthentic, "tls.handshake", "the TLS handshake failed: " + reason,
+                "check that an enclave of Gateway answers at this address and port");
   }
   return fail(ErrorCode::kNotAuthentic, "tls.record", "a TLS record was refused: " + reason);
 }

@@ -16,14 +16,20 @@ bool is_loopback(const net::Address& address) {
 
 }  // namespace
 
-Result<std::unique_ptr<Proxy>> Proxy::open(net::Loop& loop, Endpoint endpoint, const channel::TlsContext& context,
-                                           Verifier& verifier, std::unique_ptr<AttestedConnection> verified,
-                                           ProxyOptions options) {
-  if (!is_loopback(options.listen)) {
+Status Proxy::check_listen(const net::Address& listen) {
+  if (!is_loopback(listen)) {
     return fail(ErrorCode::kInvalidArgument, "client.listen.not_loopback",
                 "the local port speaks plain HTTP and adds no check of who calls, so it opens on this machine alone",
                 "listen on 127.0.0.1, [::1] or localhost");
   }
+  GATEWAY_TRY(net::listen_on(listen));  // and closed again: nothing may connect before the verdict
+  return {};
+}
+
+Result<std::unique_ptr<Proxy>> Proxy::open(net::Loop& loop, Endpoint endpoint, const channel::TlsContext& context,
+                                           Verifier& verifier, std::unique_ptr<AttestedConnection> verified,
+                                           ProxyOptions options) {
+  GATEWAY_TRY(check_listen(options.listen));
   GATEWAY_ASSIGN(auto listener, net::listen_on(options.listen));
   GATEWAY_ASSIGN(const std::uint16_t port, net::local_port(listener.get()));
   std::unique_ptr<Proxy> proxy(

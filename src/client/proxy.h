@@ -25,6 +25,8 @@ struct ProxyOptions {
 
 class Proxy {
  public:
+  // Whether this can be listened on: to be known before anybody waits for a verdict.
+  static Status check_listen(const net::Address& listen);
   // Loop, context and verifier are borrowed and outlive the proxy.
   static Result<std::unique_ptr<Proxy>> open(net::Loop& loop, Endpoint endpoint, const channel::TlsContext& context,
                                              Verifier& verifier, std::unique_ptr<AttestedConnection> verified,

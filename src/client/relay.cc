@@ -48,7 +48,7 @@ std::string json_text(std::string_view text) {
 }
 
 std::string refusal_body(const Error& error) {
-  std::string body = "{\"error\":{\"id\":" + json_text(error.id()) + ",\"message\":" + json_text(error.message());
+  std::string body = "{\"error\":{\"id\":" + json_text(error.id()) + ",\"message\":" + json_text(error.detail());
   if (!error.remedy().empty()) body += ",\"remedy\":" + json_text(error.remedy());
   return body + "}}\n";
 }
@@ -363,8 +363,9 @@ void Relay::refuse(const Error& error, int status) {
   drop_upstream();
   if (answer_.started) return abort();
   const std::string body = refusal_body(error);
-  put_local(as_bytes("HTTP/1.1 " + std::to_string(status) + " \r\nContent-Type: application/json\r\nContent-Length: " +
-                     std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n"));
+  put_local(as_bytes("HTTP/1.1 " + std::to_string(status) + (status == 502 ? " Bad Gateway" : " Refused") +
+                     "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+                     "\r\nConnection: close\r\n\r\n"));
   if (request_.method != "HEAD") put_local(as_bytes(body));
   linger();
 }

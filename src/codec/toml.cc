@@ -25,6 +25,9 @@
 namespace gateway::codec {
 namespace {
 
+constexpr std::size_t kCompared = 64;  // characters of a key, when it is compared with others
+constexpr std::size_t kNear = 2;       // edits
+
 constexpr std::size_t kMaxDots = 32;
 
 struct Conversion {
@@ -198,11 +201,6 @@ std::unexpected<Error> wrong_type(const TomlTable& table, const std::string& pat
                   std::string(type_name(value)) + "; expected " + std::string(wanted));
 }
 
-std::unexpected<Error> missing(const TomlTable& table, const std::string& path, std::string_view key) {
-  return fail(ErrorCode::kInvalidArgument, "toml.missing_key",
-              table.file_name() + ":" + std::to_string(table.line()) + ": " + path + std::string(key) + " is missing");
-}
-
 }  // namespace
 
 Result<std::optional<std::string>> TomlTable::optional_text(std::string_view key) {
@@ -215,7 +213,7 @@ Result<std::optional<std::string>> TomlTable::optional_text(std::string_view key
 
 Result<std::string> TomlTable::text(std::string_view key) {
   GATEWAY_ASSIGN(auto value, optional_text(key));
-  if (!value) return missing(*this, path_, key);
+  if (!value) return missing(key);
   return *std::move(value);
 }
 
@@ -229,7 +227,7 @@ Result<std::optional<std::int64_t>> TomlTable::optional_integer(std::string_view
 
 Result<std::int64_t> TomlTable::integer(std::string_view key) {
   GATEWAY_ASSIGN(const auto value, optional_integer(key));
-  if (!value) return missing(*this, path_, key);
+  if (!value) return missing(key);
   return *value;
 }
 
@@ -274,7 +272,7 @@ Result<std::optional<TomlTable>> TomlTable::optional_table(std::string_view key)
 
 Result<TomlTable> TomlTable::table(std::string_view key) {
   GATEWAY_ASSIGN(auto value, optional_table(key));
-  if (!value) return missing(*this, path_, key);
+  if (!value) return missing(key);
   return *std::move(value);
 }
 
@@ -314,28 +312,57 @@ Result<std::map<std::string, std::int64_t>> TomlTable::all_integers() {
   return out;
 }
 
+std::unexpected<Error> TomlTable::unknown(const std::string& key, const TomlValue& value, std::string remedy) const {
+  return fail(ErrorCode::kInvalidArgument, "toml.unknown_key",
+              *file_name_ + ":" + std::to_string(value.line) + ": " + path_ + printable(key) + " is not a known key",
+              std::move(remedy));
+}
+
+// A key that is missing is often there, misspelt: that is what its writer wants to read.
+std::optional<std::unexpected<Error>> TomlTable::misspelt(std::string_view key) const {
+  for (const auto& [written, value] : node_->entries) {
+    // Of short keys two valid ones are as near: uid and gid.
+    const std::size_t near = std::min(kNear, key.size() / 4);
+    if (asked_.contains(written) || edit_distance(std::string_view(written).substr(0, kCompared), key) > near) continue;
+    return unknown(written, value, "the nearest valid key is \"" + std::string(key) + "\"");
+  }
+  return std::nullopt;
+}
+
+std::unexpected<Error> TomlTable::missing(std::string_view key) const {
+  if (auto error = misspelt(key)) return *std::move(error);
+  return fail(ErrorCode::kInvalidArgument, "toml.missing_key",
+              *file_name_ + ":" + std::to_string(line_) + ": " + path_ + std::string(key) + " is missing");
+}
+
 Status TomlTable::finish() const {
   for (const auto& [key, value] : node_->entries) {
     if (asked_.contains(key)) continue;
     const std::string* nearest = nullptr;
     std::size_t least = 0;
-    const std::string_view compared = std::string_view(key).substr(0, 64);
+    std::string valid_keys;
+    const std::string_view compared = std::string_view(key).substr(0, kCompared);
     for (const std::string& valid : asked_) {
+      valid_keys += (valid_keys.empty() ? "" : ", ") + valid;
       const std::size_t distance = edit_distance(compared, valid);
       if (nearest == nullptr || distance < least) {
         nearest = &valid;
         least = distance;
       }
     }
-    return fail(ErrorCode::kInvalidArgument, "toml.unknown_key",
-                *file_name_ + ":" + std::to_string(value.line) + ": " + path_ + printable(key) + " is not a known key",
-                nearest == nullptr ? "remove it" : "the nearest valid key is \"" + *nearest + "\"");
+    if (nearest == nullptr) return unknown(key, value, "remove it");
+    const bool near = least <= std::max(kNear, compared.size() / 2);
+    return unknown(key, value,
+                   near ? "the nearest valid key is \"" + *nearest + "\"" : "what can stand here: " + valid_keys);
   }
   return {};
 }
 
 std::unexpected<Error> TomlTable::bad_value(std::string_view key, std::string detail, std::string remedy) const {
   const auto at = node_->entries.find(key);
+  if (at == node_->entries.end()) {
+    if (auto error = misspelt(key)) return *std::move(error);
+  }
   const int line = at == node_->entries.end() ? line_ : at->second.line;
   return fail(ErrorCode::kInvalidArgument, "toml.bad_value",
               *file_name_ + ":" + std::to_string(line) + ": " + path_ + printable(key) + ": " + detail,

@@ -72,6 +72,9 @@ class TomlTable {
   TomlTable(std::shared_ptr<const TomlTableNode> node, std::shared_ptr<const std::string> file_name, int line,
             std::string path);
   const TomlValue* find(std::string_view key);
+  std::unexpected<Error> missing(std::string_view key) const;
+  std::unexpected<Error> unknown(const std::string& key, const TomlValue& value, std::string remedy) const;
+  std::optional<std::unexpected<Error>> misspelt(std::string_view key) const;
   std::shared_ptr<const TomlTableNode> node_;
   std::shared_ptr<const std::string> file_name_;
   int line_ = 0;

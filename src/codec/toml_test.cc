@@ -106,6 +106,24 @@ TEST(Toml, RefusesKeysThatNobodyAskedForAndNamesTheNearest) {
   EXPECT_TRUE(table.finish());
 }
 
+TEST(Toml, SaysThatAMissingKeyIsMisspeltRatherThanMissing) {
+  TomlTable table = table_of("listn = 'here'\nversin = 1\ngid = 1\n");
+  const auto text = table.text("listen");
+  EXPECT_EQ(text.error().id(), "toml.unknown_key");
+  EXPECT_EQ(text.error().detail(), "spec.toml:1: listn is not a known key");
+  EXPECT_EQ(text.error().remedy(), "the nearest valid key is \"listen\"");
+  EXPECT_EQ(table.integer("version").error().id(), "toml.unknown_key");
+  EXPECT_EQ(table.bad_value("version", "is missing").error().id(), "toml.unknown_key");
+  EXPECT_EQ(table.integer("uid").error().id(), "toml.missing_key") << "gid is another valid key";
+}
+
+TEST(Toml, ListsTheValidKeysWhenNoneIsNear) {
+  TomlTable table = table_of("min_tcb = 1\n");
+  ASSERT_TRUE(table.optional_text("max_age"));
+  ASSERT_TRUE(table.optional_text("root"));
+  EXPECT_EQ(table.finish().error().remedy(), "what can stand here: max_age, root");
+}
+
 TEST(Toml, RefusesAnUnknownKeyWhereNoneIsValid) {
   const TomlTable table = table_of("x = 1\n");
   EXPECT_EQ(table.finish().error().id(), "toml.unknown_key");

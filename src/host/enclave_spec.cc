@@ -20,7 +20,8 @@ Status check_name(std::string_view name) {
   for (const char c : name) good = good && (letter(c) || c == '.' || c == '_' || c == '-');
   if (good) return {};
   return fail(ErrorCode::kInvalidArgument, "host.name",
-              "a name is 1 to 63 of a-z, 0-9, '.', '_' and '-', and starts with a letter or a digit");
+              "a name is 1 to 63 of a-z, 0-9, '.', '_' and '-', and starts with a letter or a digit",
+              "choose another name");
 }
 
 std::string encode_spec(const EnclaveSpec& spec) {

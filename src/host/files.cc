@@ -58,7 +58,8 @@ Result<Bytes> read_file(const std::string& path, std::size_t limit, WrittenBy wr
                 "start the enclave through gatewayd, or give the file to this user with mode 0600");
   }
   if (!file.valid()) {
-    if (errno == ENOENT) return fail(ErrorCode::kNotFound, "host.file.missing", "there is no " + path);
+    if (errno == ENOENT)
+      return fail(ErrorCode::kNotFound, "host.file.missing", "there is no " + path, "check the name");
     return fail(ErrorCode::kUnavailable, "host.file.read", reason("cannot open", path));
   }
   Bytes content;

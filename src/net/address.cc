@@ -247,7 +247,7 @@ Result<Address> Address::parse_url(std::string_view url) {
     if (!number) return bad_address("an inherited descriptor is a number: fd:N");
     return Address{.kind = Kind::kDescriptor, .host = {}, .port = *number};
   }
-  return bad_address("the address has no known transport");
+  return bad_address("the address is neither HOST:PORT nor tcp://, unix://, vsock:// or fd:");
 }
 
 std::string Address::to_string() const {

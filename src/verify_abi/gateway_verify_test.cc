@@ -174,7 +174,7 @@ TEST_F(Verify, RefusesRequestsThatMakeNoSense) {
 TEST_F(Verify, AMistakeInThePolicyIsTheCallersAndNoVerdict) {
   request_.policy = bytes_of(std::string_view("[[accept]]\nplatfrom = 'local'\n"));
   EXPECT_EQ(call(), GATEWAY_VERIFY_USAGE);
-  EXPECT_STREQ(result_.reason, "toml.missing_key");
+  EXPECT_STREQ(result_.reason, "toml.unknown_key");
   EXPECT_EQ(result_.authentic, GATEWAY_VERIFY_UNKNOWN);
   request_.policy = bytes_of(std::string_view(policy_));
   request_.roots_pem = bytes_of(std::string_view("-----BEGIN CERTIFICATE-----\n"));

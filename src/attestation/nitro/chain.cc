@@ -62,12 +62,13 @@ Result<Anchor> find_anchor(ByteView claimed_root, const Certificate& vendor_root
   const bool named = std::ranges::find(anchors.local_root_sha256, found) != anchors.local_root_sha256.end();
   if (root == anchors.local_roots.end() && !named) {
     const bool none = anchors.local_roots.empty() && anchors.local_root_sha256.empty();
-    return checks.refused(ErrorCode::kNotAuthentic, "nitro.chain.anchor",
-                          "AWS Nitro Enclaves root G1, sha256:" + to_hex(vendor_root_sha256) +
-                              (none ? "" : ", or one of the local roots given"),
-                          actual,
-                          "this is not AWS hardware; for a local enclave that you trust give its root (--root FILE, or "
-                          "root = \"sha256:…\" in a policy entry with platform = \"local\")");
+    return checks.refused(
+        ErrorCode::kNotAuthentic, "nitro.chain.anchor",
+        "AWS Nitro Enclaves root G1, sha256:" + to_hex(vendor_root_sha256) +
+            (none ? "" : ", or one of the local roots given"),
+        actual,
+        "this is not AWS hardware; for a local enclave that you trust give its root (--root FILE, "
+        "--root-digest sha256:… beside --release, or root = \"sha256:…\" in a policy entry with platform = \"local\")");
   }
   checks.held("nitro.chain.anchor", "a local root that the caller named", actual);
   return Anchor{Platform::kLocal, root == anchors.local_roots.end() ? nullptr : &*root, found};
