@@ -52,7 +52,9 @@ Status take_over(Deployment& deployment, const RunOptions& options, const Deploy
     GATEWAY_ASSIGN(deployment.token_list, host::read_file(earlier.token_list(), kMaxTokensFile));
   }
   std::error_code error;
-  std::filesystem::copy(earlier.folder, fresh.folder, std::filesystem::copy_options::overwrite_existing, error);
+  using std::filesystem::copy_options;
+  std::filesystem::copy(earlier.folder, fresh.folder, copy_options::recursive | copy_options::overwrite_existing,
+                        error);
   if (error) return fail(ErrorCode::kInternal, "host.file.write", fresh.folder + ": " + error.message());
   if (std::filesystem::exists(fresh.token())) deployment.token_file = fresh.token();
   return host::write_file(fresh.token_list(), deployment.token_list, 0600);

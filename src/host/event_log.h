@@ -29,6 +29,7 @@ class EventLog {
   // Why an enclave may not become ready, as far as the host is told: "its workload ended 3 times, the last time with
   // exit status 1"; empty when it has not ended.
   std::string ends_of_workload() const;
+  bool shows_output() const { return !last_output_.empty(); }  // the image lets the host see what the workload prints
   // The files are reached through the open folder from here on, whatever rights are given up.
  private:
   EventLog(net::Descriptor folder, const Clock& clock) : folder_(std::move(folder)), clock_(&clock) {}

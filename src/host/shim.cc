@@ -109,7 +109,7 @@ class Shim {
       if (!ends.empty()) why += "; " + ends;
       // An enclave that never was ready is not kept, and its events with it.
       fail_with({ErrorCode::kUnavailable, "host.enclave.start_timeout", std::move(why),
-                 ends.empty()
+                 ends.empty() || parts_.events.shows_output()
                      ? "watch it start: gateway logs " + parts_.spec.name + " --events --follow"
                      : "to see what the workload prints, build the image with insecure_logs_to_host = true and "
                        "run it where no secret is at stake"});

@@ -263,6 +263,27 @@ TEST_F(HostTest, RefusesANameThatIsTakenUntilItIsFree) {
   EXPECT_EQ(site_.try_run(image, "only").status, 0);
 }
 
+TEST_F(HostTest, GoesOnWithADeploymentWhoseConfigurationIsHandedOverAgain) {
+  const std::string image = echo_image();
+  const Enclave first = site_.run_enclave(image, "again");
+  const std::string folder = site_.state() + "/deployments/again/";
+  const std::string key = harness::read_text(folder + "access-key.pem");
+  site_.stop_enclave("again");
+  const Ended same = site_.try_run(image, "again", {"--config", folder + "config.toml"});
+  ASSERT_EQ(same.status, 0) << same.both();
+  EXPECT_EQ(harness::json_at(same.out, "/config"), first.config);
+  EXPECT_EQ(harness::read_text(folder + "access-key.pem"), key);
+  EXPECT_EQ(site_.gateway({"token", "renew", "again"}).status, 0) << "the key that signs lists is still there";
+  site_.stop_enclave("again");
+  // Another deployment of that name: the earlier one's key is kept beside it.
+  const Ended other = site_.try_run(image, "again");
+  ASSERT_EQ(other.status, 0) << other.both();
+  EXPECT_NE(harness::json_at(other.out, "/config"), first.config);
+  EXPECT_THAT(other.err, HasSubstr("again.previous"));
+  EXPECT_EQ(harness::read_text(site_.state() + "/deployments/again.previous/access-key.pem"), key);
+  site_.stop_enclave("again");
+}
+
 TEST_F(HostTest, RefusesNamesThatAreNoNames) {
   const std::string image = echo_image();
   for (const char* name : {"", "../up", "UPPER", "-dash", "a b", "a/b"}) {
