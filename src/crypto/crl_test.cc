@@ -355,6 +355,7 @@ TEST(Crl, VerifiesRsaPss) {
   EXPECT_EQ(Crl::from_der(confused.encode())->verify_signed_by(ark).error().id(), "crl.signature");
 }
 
+// Quadratic work would take longer than ctest lets a program run; so in the tests of codec and collateral that do alike.
 TEST(Crl, AGiganticListStaysCheap) {
   CrlParts parts = good_parts();
   const Certificate revoked = leaf();
@@ -368,13 +369,10 @@ TEST(Crl, AGiganticListStaysCheap) {
   parts.revoke(revoked);
   const Bytes bytes = parts.encode();
   ASSERT_LT(bytes.size(), kMaxCrlSize);
-  const auto start = std::chrono::steady_clock::now();
   const auto list = Crl::from_der(bytes);
-  const auto took = std::chrono::steady_clock::now() - start;
   ASSERT_TRUE(list) << list.error().message();
   EXPECT_EQ(list->size(), 90'001U);
   EXPECT_TRUE(list->revokes(revoked));
-  EXPECT_LT(took, std::chrono::seconds(1));
 }
 
 std::vector<Certificate> certificates_of(const std::filesystem::path& folder) {
