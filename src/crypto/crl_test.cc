@@ -355,7 +355,8 @@ TEST(Crl, VerifiesRsaPss) {
   EXPECT_EQ(Crl::from_der(confused.encode())->verify_signed_by(ark).error().id(), "crl.signature");
 }
 
-// Quadratic work would take longer than ctest lets a program run; so in the tests of codec and collateral that do alike.
+// Quadratic work would take longer than ctest lets a program run; so in the tests of codec and collateral that do
+// alike.
 TEST(Crl, AGiganticListStaysCheap) {
   CrlParts parts = good_parts();
   const Certificate revoked = leaf();
