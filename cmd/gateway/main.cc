@@ -88,7 +88,7 @@ struct InspectOptions {
 int run_inspect(const InspectOptions& options) {
   std::error_code ignored;
   const bool file = options.what.find('/') != std::string::npos || options.what.ends_with(".eif") ||
-                    std::filesystem::exists(options.what, ignored);
+                    std::filesystem::is_regular_file(options.what, ignored);
   if (!file) return run_inspect_enclave({.name = options.what, .json = options.json});
   InspectImageOptions image = options.image;
   image.image = options.what;

@@ -80,7 +80,9 @@ Status read_ear_key(const std::string& path, VerifyRequest& request) {
 
 bool is_file(const std::string& name) {
   std::error_code ignored;
-  return name == "-" || name.find('/') != std::string::npos || std::filesystem::exists(name, ignored);
+  const auto status = std::filesystem::status(name, ignored);
+  return name == "-" || name.find('/') != std::string::npos ||
+         (std::filesystem::exists(status) && !std::filesystem::is_directory(status));
 }
 
 std::string mark_of(attestation::Outcome outcome) {

@@ -53,7 +53,7 @@ Verification verify_file(ByteView file, const Policy* policy, const VerifyInputs
     all.collateral = &collateral;
   }
   // Refused below unless the evidence vouches for it.
-  if (carried && carried->config_digest) all.config_digest = carried->config_digest;
+  if (carried && carried->config_digest && !all.config_digest) all.config_digest = carried->config_digest;
   Verification verification = verify(opened->evidence(), policy, all);
   // A certificate's whole claim is its key. Open Enclave's header alone claims none.
   const bool claims_key = carried && (!carried->public_key.empty() || !carried->binding.report_data.empty());
