@@ -126,6 +126,14 @@ std::string printable(std::string_view text, std::size_t limit = 64) {
   return text.size() > limit ? out + "…" : out;
 }
 
+std::string_view type_name(const TomlValue& value) {
+  static constexpr std::array<std::string_view, 6> kNames = {"a boolean", "an integer", "a number",
+                                                             "a text",    "an array",   "a table"};
+  return kNames[value.value.index()];
+}
+
+}  // namespace
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -140,14 +148,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   }
   return row[b.size()];
 }
-
-std::string_view type_name(const TomlValue& value) {
-  static constexpr std::array<std::string_view, 6> kNames = {"a boolean", "an integer", "a number",
-                                                             "a text",    "an array",   "a table"};
-  return kNames[value.value.index()];
-}
-
-}  // namespace
 
 TomlTable::TomlTable(std::shared_ptr<const TomlTableNode> node, std::shared_ptr<const std::string> file_name, int line,
                      std::string path)

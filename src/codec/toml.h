@@ -28,6 +28,9 @@ struct TomlLimits {
 class TomlValue;
 using TomlArray = std::vector<TomlValue>;
 
+// Insertions, deletions and replacements that make one word of the other: for "did you mean".
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
 struct TomlTableNode {
   std::map<std::string, TomlValue, std::less<>> entries;
 };

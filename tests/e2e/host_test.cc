@@ -418,6 +418,9 @@ TEST_F(HostTest, RefusesMistakesOnTheCommandLine) {
   EXPECT_THAT(site_.gateway({"stop", "x", "--grace", "11m"}).err, HasSubstr("stop.grace"));
   EXPECT_THAT(site_.try_run(echo_image(), "x", {"--tokens", "t"}).err, HasSubstr("run.tokens"));
   EXPECT_THAT(site_.try_run(echo_image(), "x", {"--listen", "here"}).err, HasSubstr("host.listen"));
+  EXPECT_THAT(site_.gateway({"buld"}).err, HasSubstr("did you mean `build`?"));
+  EXPECT_EQ(site_.gateway({"frobnicate"}).status, 2);
+  EXPECT_EQ(site_.gateway({"help", "token", "add"}).out, site_.gateway({"token", "add", "--help"}).out);
   Launch daemon = site_.launch({});
   daemon.argv = {program("gatewayd"), "--fast"};
   const Ended usage = run(daemon);
