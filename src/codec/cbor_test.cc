@@ -76,6 +76,9 @@ TEST(Cbor, RefusesWrongTypes) {
   EXPECT_EQ(reader->array().error().id(), "cbor.type");
   EXPECT_EQ(reader->boolean().error().id(), "cbor.type");
   EXPECT_FALSE(reader->take_null());
+  for (const char* other : {"6161", "4161", "80", "a0", "c101", "f5", "f6"}) {
+    EXPECT_EQ(open_hex(other)->integer().error().id(), "cbor.type") << other;
+  }
   EXPECT_EQ(open_hex("1bffffffffffffffff")->integer().error().id(), "cbor.type");
   EXPECT_EQ(open_hex("820102")->array_of(3).error().id(), "cbor.type");
   EXPECT_EQ(open_hex("5f4101ff")->bytes().error().id(), "cbor.type");
