@@ -9,16 +9,30 @@
 namespace gateway::cli {
 namespace {
 
-std::string did_you_mean(const CLI::App& app, const std::string& word) {
+// The name that is a slip of the pen away, if one is.
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& names, const std::string& prefix) {
   std::string nearest;
   std::size_t least = 3;
-  for (const auto* one : app.get_subcommands({})) {
-    if (const std::size_t distance = codec::edit_distance(word, one->get_name()); distance < least) {
+  for (const std::string& name : names) {
+    if (const std::size_t distance = codec::edit_distance(word, prefix + name); distance < least) {
       least = distance;
-      nearest = one->get_name();
+      nearest = prefix + name;
     }
   }
   return nearest.empty() ? "" : "; did you mean `" + nearest + "`?";
+}
+
+std::string unknown_command(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const auto* one : app.get_subcommands({})) names.push_back(one->get_name());
+  return "there is no command `" + word + "`" + did_you_mean(word, names, "");
+}
+
+std::string unknown_flag(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options())
+    names.insert(names.end(), option->get_lnames().begin(), option->get_lnames().end());
+  return "there is no flag `" + word + "` here" + did_you_mean(word, names, "--");
 }
 
 int usage_error(const CLI::App& root, const CLI::ParseError& error) {
@@ -28,12 +42,13 @@ int usage_error(const CLI::App& root, const CLI::ParseError& error) {
     last = last->get_subcommands().front();
     name += " " + last->get_name();
   }
-  // A word that names no command is the likelier mistake than a missing one.
+  // A word that names no command, or a flag that is none, is the likelier mistake than a missing or a needless word.
   const auto words = last->remaining();
-  const bool unknown = !words.empty() && !last->get_subcommands({}).empty();
-  say(name + ": " +
-      (unknown ? "there is no command `" + words.front() + "`" + did_you_mean(*last, words.front())
-               : std::string(error.what())));
+  const auto flag = std::ranges::find_if(words, [](const std::string& word) { return word.starts_with("--"); });
+  std::string what = error.what();
+  if (!words.empty() && !last->get_subcommands({}).empty()) what = unknown_command(*last, words.front());
+  else if (flag != words.end()) what = unknown_flag(*last, flag->substr(0, flag->find('=')));
+  say(name + ": " + what);
   say("  what to do: see `" + name + " --help`");
   return kUsage;
 }

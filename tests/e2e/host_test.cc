@@ -419,6 +419,8 @@ TEST_F(HostTest, RefusesMistakesOnTheCommandLine) {
   EXPECT_THAT(site_.try_run(echo_image(), "x", {"--tokens", "t"}).err, HasSubstr("run.tokens"));
   EXPECT_THAT(site_.try_run(echo_image(), "x", {"--listen", "here"}).err, HasSubstr("host.listen"));
   EXPECT_THAT(site_.gateway({"buld"}).err, HasSubstr("did you mean `build`?"));
+  EXPECT_THAT(site_.gateway({"ps", "--jsno"}).err, HasSubstr("no flag `--jsno` here; did you mean `--json`?"));
+  EXPECT_THAT(site_.gateway({"ps", "--frobnicate=3"}).err, HasSubstr("no flag `--frobnicate` here\n"));
   EXPECT_EQ(site_.gateway({"frobnicate"}).status, 2);
   EXPECT_EQ(site_.gateway({"help", "token", "add"}).out, site_.gateway({"token", "add", "--help"}).out);
   Launch daemon = site_.launch({});
