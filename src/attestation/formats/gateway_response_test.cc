@@ -30,18 +30,13 @@ Bytes answer(ByteView q, ByteView vouched) {
 }
 
 Policy policy_for(const crypto::Sha384& config) {
-  std::string text = "[[accept]]\nplatform = \"local\"\nroot = \"sha256:" + to_hex(fake_local().root_sha256()) +
-                     "\"\nconfig = \"sha384:" + to_hex(config) + "\"\nmeasurements = { ";
-  for (const auto& [index, value] : fake_local().fields().pcrs) {
-    if (index <= 2) text += "\"" + std::to_string(index) + "\" = \"" + to_hex(value) + "\", ";
-  }
-  text.resize(text.size() - 2);
-  return Policy::parse(text + " }\n", "policy").value();
+  return testing::local_policy("config = \"sha384:" + to_hex(config) + "\"\n");
 }
 
-std::string verdict(const Bytes& file, const Policy& policy) {
+std::string verdict(const Bytes& file, const Policy& policy, std::optional<crypto::Sha384> config = {}) {
   VerifyInputs inputs{};
   inputs.at = kNow;
+  inputs.config_digest = config;
   inputs.nitro = fake_local().as_local_root();
   const Verification verification = verify_file(file, &policy, inputs);
   if (verification.result) return "accepted";
@@ -53,6 +48,13 @@ TEST(GatewayResponse, VouchesForItsConfiguration) {
   const Bytes q = encode_quote(encode_keys(statement), {});
   EXPECT_EQ(verdict(answer(q, q), policy_for(statement.config_digest)), "accepted");
   EXPECT_EQ(verdict(answer(q, q), policy_for(crypto::sha384(as_bytes("another")))), "policy.config");
+}
+
+TEST(GatewayResponse, DoesNotOverruleTheConfigurationThatTheCallerKnows) {
+  const KeysStatement statement = keys();
+  const Bytes q = encode_quote(encode_keys(statement), {});
+  const crypto::Sha384 other = crypto::sha384(as_bytes("another"));
+  EXPECT_EQ(verdict(answer(q, q), policy_for(statement.config_digest), other), "policy.config");
 }
 
 TEST(GatewayResponse, IsRefusedWhenTheEvidenceVouchesForAnotherStatement) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "attestation/appraisal/policy.h"
 #include "attestation/formats/carried.h"
 #include "attestation/testing/fake_vendor.h"
 #include "codec/cbor.h"
@@ -101,6 +102,18 @@ inline Bytes padded(ByteView statement) {
   Bytes out = to_bytes(statement);
   out.resize(64, 0);
   return out;
+}
+
+// Accepts the fake local root's documents; `more` are further lines of its entry.
+inline Policy local_policy(const std::string& more = {}) {
+  const auto& vendor = attestation::testing::fake_local();
+  std::string text = "[[accept]]\nplatform = \"local\"\nroot = \"sha256:" + to_hex(vendor.root_sha256()) + "\"\n" +
+                     more + "measurements = { ";
+  for (const auto& [index, value] : vendor.fields().pcrs) {
+    if (index <= 2) text += "\"" + std::to_string(index) + "\" = \"" + to_hex(value) + "\", ";
+  }
+  text.resize(text.size() - 2);
+  return Policy::parse(text + " }\n", "policy").value();
 }
 
 }  // namespace gateway::attestation::formats::testing

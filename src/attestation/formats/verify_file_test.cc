@@ -31,16 +31,6 @@ Bytes carrier(const Bytes& evidence) {
   return testing::certificate({{"2.23.133.5.4.9", ra_tls(evidence, good_claims()), false}}).der();
 }
 
-Policy policy() {
-  std::string text = "[[accept]]\nplatform = \"local\"\nroot = \"sha256:" + to_hex(fake_local().root_sha256()) +
-                     "\"\nmeasurements = { ";
-  for (const auto& [index, value] : fake_local().fields().pcrs) {
-    if (index <= 2) text += "\"" + std::to_string(index) + "\" = \"" + to_hex(value) + "\", ";
-  }
-  text.resize(text.size() - 2);
-  return Policy::parse(text + " }\n", "policy").value();
-}
-
 std::string reason(const Verification& verification) {
   return verification.reason ? std::string(verification.reason->id()) : "";
 }
@@ -48,12 +38,12 @@ std::string reason(const Verification& verification) {
 TEST(VerifyFile, JudgesRawEvidenceAsVerifyDoes) {
   const Bytes document = fake_local().document();
   EXPECT_EQ(verify_file(document, nullptr, inputs()).authentic, true);
-  const Policy accepting = policy();
+  const Policy accepting = testing::local_policy();
   EXPECT_EQ(verify_file(document, &accepting, inputs()).appraisal, AppraisalStatus::kAffirming);
 }
 
 TEST(VerifyFile, HoldsEvidenceToTheKeyOfItsCertificate) {
-  const Policy accepting = policy();
+  const Policy accepting = testing::local_policy();
   const Bytes own = carrier(document_saying(crypto::sha256(good_claims())));
   const Verification good = verify_file(own, &accepting, inputs());
   EXPECT_EQ(reason(good), "");
@@ -85,7 +75,7 @@ TEST(VerifyFile, UsesWhatABundleBrings) {
 }
 
 TEST(VerifyFile, SaysNoToWhatItCannotOpen) {
-  const Policy accepting = policy();
+  const Policy accepting = testing::local_policy();
   const Bytes without = testing::certificate({}).der();
   const Verification none = verify_file(without, &accepting, inputs());
   EXPECT_EQ(reason(none), "carrier.none");
