@@ -396,6 +396,15 @@ TEST_F(ClientCommands, VerifyChoosesTheNonceOfALiveEndpointItself) {
   EXPECT_THAT(run(run_verify, options).err, HasSubstr("verify.live_usage"));
 }
 
+TEST_F(ClientCommands, ConnectLooksAtItsLocalPortBeforeItAsksAnybody) {
+  FakeEnclave enclave;
+  ConnectOptions options;
+  options.endpoint = "127.0.0.1:1";  // where nobody answers
+  options.policy = policy_for(enclave);
+  options.listen = "0.0.0.0:0";
+  EXPECT_THAT(run(run_connect, options).err, HasSubstr("client.listen.not_loopback"));
+}
+
 TEST_F(ClientCommands, VerifySaysThatAMistypedFileIsNone) {
   VerifyOptions options;
   options.evidence = "quot";
