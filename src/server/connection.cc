@@ -448,7 +448,11 @@ void Connection::break_off() {
   lose();
 }
 
-void Connection::bury_exchange() { server_.bury(std::move(exchange_)); }
+// What is still sent belongs to no exchange: a caller that does not read must not be looked for in one.
+void Connection::bury_exchange() {
+  if (state_ == State::kExchange) state_ = State::kDiscard;
+  server_.bury(std::move(exchange_));
+}
 
 void Connection::close_in_order(Unread unread) {
   state_ = State::kFlush;

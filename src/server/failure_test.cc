@@ -27,6 +27,22 @@ TEST(Failure, SaysWhenTheWorkloadIsNotThere) {
   EXPECT_EQ(ended.count, 2);
 }
 
+// Refusals pile up until the socket takes no more, in the middle of one: the server holds on to the rest of it.
+TEST(Failure, ACallerThatReadsNoRefusalHarmsNobody) {
+  constexpr int kBatch = 64;
+  ServerThread server(forward_all(), dial(*net::Address::parse_url("unix:///nonexistent/socket")));
+  TestCaller deaf(server.port());
+  std::string many;
+  for (int i = 0; i < kBatch; ++i) many += kGet;
+  std::size_t sent = 0;
+  for (std::size_t got = many.size(); got == many.size() && sent < 1'000'000 * kGet.size(); sent += got) {
+    got = deaf.send_some(many, 500ms);
+  }
+  ASSERT_LT(sent, 1'000'000 * kGet.size()) << "the socket took everything: nothing was tried";
+  EXPECT_EQ(TestCaller(server.port()).ask(kGet).status, 503);
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(deaf.read_answer().status, 503) << i;
+}
+
 TEST(Failure, SaysWhenALoopbackPortRefuses) {
   net::Descriptor closed = *net::listen_on(*net::Address::parse_url("tcp://127.0.0.1:0"));
   const std::uint16_t port = *net::local_port(closed.get());
