@@ -53,7 +53,7 @@ Result<std::optional<Progress>> AttestedConnection::send() {
 }
 
 Result<std::optional<Progress>> AttestedConnection::receive() {
-  std::array<std::uint8_t, 16 * 1024> scratch;
+  std::array<std::uint8_t, 16UZ * 1024> scratch;
   GATEWAY_ASSIGN(const auto result, stream_.read(scratch));
   if (result.bytes > 0) {
     GATEWAY_ASSIGN(const auto body, reply_.feed(ByteView(scratch).first(result.bytes)));

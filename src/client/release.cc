@@ -161,7 +161,10 @@ Result<ReleaseVersion> ReleaseVersion::parse(std::string_view text) {
   const char* at = text.data();
   const char* const end = at + text.size();
   for (std::size_t i = 0; i < version.parts.size(); ++i) {
-    if (i > 0 && (at == end || *at++ != '.')) break;
+    if (i > 0) {
+      if (at == end || *at != '.') break;
+      ++at;
+    }
     const auto [next, error] = std::from_chars(at, end, version.parts[i]);
     if (error != std::errc() || next == at) break;
     at = next;

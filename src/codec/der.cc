@@ -158,10 +158,10 @@ std::optional<Bytes> der_oid(std::string_view dotted) {
   std::uint64_t first = 0;
   for (std::size_t index = 0;; ++index) {
     std::uint64_t arc = 0;
-    const char* const end_of_text = dotted.data() + dotted.size();
-    const auto [end, error] = std::from_chars(dotted.data(), end_of_text, arc);
+    const char* const text = dotted.data();
+    const auto [end, error] = std::from_chars(text, text + dotted.size(), arc);
     if (error != std::errc() || arc > kMaxArc) return std::nullopt;
-    dotted.remove_prefix(static_cast<std::size_t>(end - dotted.data()));
+    dotted.remove_prefix(static_cast<std::size_t>(end - text));
     if (index == 0) {
       if (arc > 2) return std::nullopt;
       first = arc;

@@ -54,8 +54,8 @@ Result<TimeWindow> validate_path(const Certificate& leaf, std::span<const Certif
                     std::to_string(count));
   }
   const auto at = [&](std::size_t index) -> const Certificate& {
-    if (index == 0) return anchor;
-    return index + 1 == count ? leaf : intermediates[index - 1];
+    const Certificate* const found = index == 0 ? &anchor : index + 1 == count ? &leaf : &intermediates[index - 1];
+    return *found;
   };
   // All that is cheap first, so that a bad chain costs no signature.
   TimeWindow window;

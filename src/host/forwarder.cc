@@ -18,7 +18,7 @@ constexpr std::size_t kMostPerSplice = 1024UZ * 1024;
 // After this many transfers in a row other connections get their turn; epoll is level-triggered and calls again.
 constexpr int kTransfersPerTurn = 16;
 // A transfer this small emptied the socket in all likelihood: asking again would only be told so.
-constexpr ssize_t kSmallTransfer = 16 * 1024;
+constexpr ssize_t kSmallTransfer = 16Z * 1024;
 constexpr std::size_t kCopyBuffer = 16UZ * 1024;  // stays in the first cache; larger ones cost twice as much
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::chrono::milliseconds kBacklogRetry{2};

@@ -146,7 +146,7 @@ Status check_slots(const Description& description) {
 
 Status check_limits(const LimitsDescription& limits) {
   GATEWAY_TRY(check_range("limits.max_header", limits.max_header, 1024, kMiB));
-  GATEWAY_TRY(check_range("limits.max_body", limits.max_body, 0, 1024 * 1024 * kMiB));
+  GATEWAY_TRY(check_range("limits.max_body", limits.max_body, 0, 1024UZ * 1024 * kMiB));
   GATEWAY_TRY(check_range("limits.max_in_flight", limits.max_in_flight, 1, 1'000'000));
   GATEWAY_TRY(check_range("limits.max_connections", limits.max_connections, 1, 1'000'000));
   const Duration second(1000);
@@ -217,7 +217,7 @@ Status check(const Description& description) {
   }
   GATEWAY_TRY(check_slots(description));
   GATEWAY_TRY(check_limits(description.limits));
-  GATEWAY_TRY(check_range("resources.memory", description.resources.memory, 32 * kMiB, 16 * 1024 * 1024 * kMiB));
+  GATEWAY_TRY(check_range("resources.memory", description.resources.memory, 32 * kMiB, 16UZ * 1024 * 1024 * kMiB));
   GATEWAY_TRY(check_range("resources.cpus", description.resources.cpus, 1, 1024));
   if (description.llama.has_value() != (description.ingress.profile == IngressProfile::kLlama)) {
     return bad("llama must be given exactly when ingress.profile is llama");

@@ -45,14 +45,15 @@ void check_vmpl(EntryAppraisal& appraisal) {
                     "the report was asked for at another privilege level; name it with vmpl = … if that is meant");
 }
 
+std::string bit_words(std::string_view name, bool set) { return std::string(name) + (set ? " set" : " clear"); }
+
 template <class Bits, class Of>
 void check_bits(EntryAppraisal& appraisal, const std::map<std::string, bool, std::less<>>& wanted, Bits known,
                 const Of& found, ErrorId id) {
   for (const auto& [name, bit] : known) {
     const auto at = wanted.find(name);
     if (at == wanted.end()) continue;
-    const auto words = [&](bool set) { return std::string(name) + (set ? " set" : " clear"); };
-    appraisal.require(found.*bit == at->second, id, words(at->second), words(found.*bit),
+    appraisal.require(found.*bit == at->second, id, bit_words(name, at->second), bit_words(name, found.*bit),
                       "the guest's policy or the platform's configuration differs; ask the operator");
   }
 }

@@ -122,7 +122,7 @@ Status describe_tcb(const Claims& claims, Entry& entry) {
                     " needs a minimum evaluation number, and no TCB data applies to this evidence",
                 "give Intel's TCB info and QE identity with --collateral");
   }
-  entry.evaluation_number = *tcb->evaluation_number;
+  entry.evaluation_number = tcb->evaluation_number;
   entry.statuses.insert(tcb->status);
   if (tcb->status != "UpToDate") entry.advisories.insert(tcb->advisories.begin(), tcb->advisories.end());
   return {};

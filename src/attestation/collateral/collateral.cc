@@ -73,15 +73,17 @@ class Recogniser {
   bool certificate(ByteView bytes) {
     if (found_.certificates.size() == Collateral::kMaxCertificates) return false;
     auto read = crypto::Certificate::from_der(bytes);
-    if (read) keep(*std::move(read));
-    return read.has_value();
+    if (!read) return false;
+    keep(*std::move(read));
+    return true;
   }
 
   bool list(ByteView bytes) {
     if (found_.crls.size() == Collateral::kMaxCrls) return false;
     auto read = crypto::Crl::from_der(bytes);
-    if (read) keep(*std::move(read));
-    return read.has_value();
+    if (!read) return false;
+    keep(*std::move(read));
+    return true;
   }
 
   bool der(ByteView bytes) { return certificate(bytes) || list(bytes); }
