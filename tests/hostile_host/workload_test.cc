@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -89,9 +90,27 @@ TEST(Workload, HasNoPrivilegeAndNoWayToOne) {
   EXPECT_EQ(json_at(probed(), "/uid"), "1000");
 }
 
+// How this machine's kernel takes a 32-bit system call of a process that nothing filters: it does it, or it was built
+// without them and ends the process with SIGSEGV before any filter is asked.
+bool kernel_has_32_bit_calls() {
+#if defined(__x86_64__)
+  const pid_t child = ::fork();
+  if (child == 0) {
+    long result = 20;  // getpid
+    __asm__ volatile("int $0x80" : "+a"(result) : : "memory");
+    ::_exit(result > 0 ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status);
+#else
+  return false;
+#endif
+}
+
 TEST(Workload, IsKilledAt32BitSystemCalls) {
-  attack("a 32-bit system call to get around the filter", "killed with `SIGSYS`");
-  EXPECT_EQ(outcome("af_vsock_32_bit"), "killed SYS");
+  attack("a 32-bit system call to get around the filter", "killed with `SIGSYS`, or by a kernel that knows none");
+  EXPECT_EQ(outcome("af_vsock_32_bit"), kernel_has_32_bit_calls() ? "killed SYS" : "killed SEGV");
 }
 
 TEST(Workload, WhatItPrintsStaysInside) {
