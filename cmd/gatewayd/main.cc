@@ -20,6 +20,7 @@
 #include "host/daemon_config.h"
 #include "host/files.h"
 #include "host/local_driver.h"
+#include "host/qemu_driver.h"
 
 namespace {
 
@@ -34,7 +35,7 @@ constexpr std::string_view kUsage =
     "SIGTERM,\n"
     "and enclaves go on until `gateway stop NAME`.\n"
     "\n"
-    "  --config FILE   TOML: state_dir, socket, group, [limits] memory, enclaves_per_cpu, [log] level, format\n"
+    "  --config FILE   TOML: state_dir, socket, group, qemu, [limits] memory, enclaves_per_cpu, [log] level, format\n"
     "  --version       print the version\n"
     "  --help          this text\n"
     "\n"
@@ -132,6 +133,7 @@ Status serve(const host::DaemonConfig& config) {
   GATEWAY_ASSIGN(std::string shim, host::find_program("gateway-shim"));
   // Before SIGCHLD is ignored: a driver learns what this host can do from the exit status of what it tries.
   host::Daemon::Drivers drivers;
+  if (!config.qemu.empty()) drivers["qemu"] = host::make_qemu_driver({.shim = shim, .folder = config.qemu});
   drivers["local"] = host::make_local_driver(
       {.shim = std::move(shim), .root_folder = state + "/local-root", .enclaves_per_cpu = config.enclaves_per_cpu});
   if (auto able = drivers["local"]->check(); !able)

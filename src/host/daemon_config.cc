@@ -67,6 +67,9 @@ Result<DaemonConfig> parse_daemon_config(std::string_view toml, std::string file
   GATEWAY_ASSIGN(auto socket, table.optional_text("socket"));
   if (state_dir && !state_dir->starts_with('/')) return table.bad_value("state_dir", "expected an absolute path");
   if (socket && !socket->starts_with('/')) return table.bad_value("socket", "expected an absolute path");
+  GATEWAY_ASSIGN(auto qemu, table.optional_text("qemu"));
+  if (qemu && !qemu->starts_with('/')) return table.bad_value("qemu", "expected an absolute path");
+  config.qemu = qemu.value_or("");
   config.state_dir = state_dir.value_or("");
   config.socket = socket.value_or("");
   GATEWAY_ASSIGN(config.group, table.optional_text("group"));

@@ -3,6 +3,7 @@
 //     state_dir = "/var/lib/gateway"     # images, enclaves, the local root, the database
 //     socket = "/run/gateway/gatewayd.sock"
 //     group = "gateway"                  # who may call beside the owner
+//     qemu = "/var/cache/qemu-nitro"     # what `./dev qemu-nitro` built: platform qemu, for tests
 //     [limits]
 //     memory = "12GiB"                   # of all enclaves together; the host's memory when absent
 //     enclaves_per_cpu = 4               # platform local: how many may share a processor
@@ -27,6 +28,7 @@ struct DaemonConfig {
   std::string state_dir;  // empty: state_folder_of_user()
   std::string socket;     // empty: gatewayd.sock in the state folder
   std::optional<std::string> group;
+  std::string qemu;  // empty: no platform qemu
   std::uint64_t memory = 0;
   unsigned enclaves_per_cpu = 4;
   log::Level log_level = log::Level::kInfo;

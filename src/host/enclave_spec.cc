@@ -36,6 +36,7 @@ std::string encode_spec(const EnclaveSpec& spec) {
       {"tree", spec.tree},
       {"listen", spec.listen},
       {"root_folder", spec.root_folder},
+      {"qemu_folder", spec.qemu_folder},
       {"cgroup", spec.cgroup},
       {"cgroup_note", spec.cgroup_note},
       {"memory", spec.memory},
@@ -61,6 +62,7 @@ Result<EnclaveSpec> parse_spec(std::string_view json) {
   GATEWAY_ASSIGN(spec.tree, fields.text("tree", kMaxPath));
   GATEWAY_ASSIGN(spec.listen, fields.text("listen", 300));
   GATEWAY_ASSIGN(spec.root_folder, fields.text("root_folder", kMaxPath));
+  GATEWAY_ASSIGN(spec.qemu_folder, fields.text("qemu_folder", kMaxPath));
   GATEWAY_ASSIGN(spec.cgroup, fields.text("cgroup", kMaxPath));
   GATEWAY_ASSIGN(spec.cgroup_note, fields.text("cgroup_note", 512));
   GATEWAY_ASSIGN(spec.memory, fields.number("memory", kMaxMemory));

@@ -24,6 +24,7 @@ struct EnclaveSpec {
   std::string tree;          // the unpacked ramdisks
   std::string listen;        // HOST:PORT that clients connect to; port 0 picks a free one
   std::string root_folder;   // local: the virtual NSM's root
+  std::string qemu_folder;   // qemu: what tools/qemu-nitro built
   std::string cgroup;        // folder of the memory cgroup; empty: none
   std::string cgroup_note;   // why there is none
   std::uint64_t memory = 0;  // bytes, as the image declares

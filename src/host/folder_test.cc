@@ -167,13 +167,15 @@ TEST(EventLogTest, SaysWhenItsFolderIsGone) {
 
 TEST(DaemonConfigTest, ReadsEveryKey) {
   const auto config = parse_daemon_config(
-      "state_dir = \"/s\"\nsocket = \"/r/s\"\ngroup = \"gateway\"\n[limits]\nmemory = \"12GiB\"\nenclaves_per_cpu = 2\n"
+      "state_dir = \"/s\"\nsocket = \"/r/s\"\ngroup = \"gateway\"\nqemu = \"/q\"\n[limits]\nmemory = "
+      "\"12GiB\"\nenclaves_per_cpu = 2\n"
       "[log]\nlevel = \"debug\"\nformat = \"json\"\n",
       "f");
   ASSERT_TRUE(config.has_value()) << config.error().message();
   EXPECT_EQ(config->state_dir, "/s");
   EXPECT_EQ(config->socket, "/r/s");
   EXPECT_EQ(config->group, "gateway");
+  EXPECT_EQ(config->qemu, "/q");
   EXPECT_EQ(config->memory, 12ULL << 30U);
   EXPECT_EQ(config->enclaves_per_cpu, 2U);
   EXPECT_EQ(config->log_level, log::Level::kDebug);
@@ -190,6 +192,7 @@ TEST(DaemonConfigTest, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(id("[limits]\nmem = 1"), "toml.unknown_key");
   EXPECT_EQ(id("[log]\ncolour = 1"), "toml.unknown_key");
   EXPECT_EQ(id("state_dir = \"relative\""), "toml.bad_value");
+  EXPECT_EQ(id("qemu = \"relative\""), "toml.bad_value");
   EXPECT_EQ(id("socket = \"relative\""), "toml.bad_value");
   EXPECT_EQ(id("[limits]\nmemory = \"many\""), "toml.bad_value");
   EXPECT_EQ(id("[limits]\nmemory = \"0\""), "toml.bad_value");

@@ -1,11 +1,10 @@
 // Enclaves of platform local: a shim process with bubblewrap each.
 //
-// Errors: kUnavailable host.platform_unavailable, host.sandbox.bwrap, host.shim.silent; kNotFound host.shim.program;
-//         whatever the shim refuses, under its own id
+// Errors: kUnavailable host.platform_unavailable, host.sandbox.bwrap; those of host/shim_driver.h
 #pragma once
 
 #include "host/cgroup.h"
-#include "host/driver.h"
+#include "host/shim_driver.h"
 
 namespace gateway::host {
 
@@ -16,9 +15,6 @@ struct LocalDriverOptions {
 };
 
 std::unique_ptr<Driver> make_local_driver(LocalDriverOptions options);
-
-// A program of ours beside the one that runs.
-Result<std::string> find_program(const std::string& name);
 
 // Whether a user namespace can be made here, tried for real; what to type when not.
 Status check_user_namespaces();

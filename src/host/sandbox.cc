@@ -198,7 +198,7 @@ std::vector<std::string> sandbox_arguments(const SandboxSpec& spec, const std::s
   return arguments;
 }
 
-Result<SandboxProcess> start_sandbox(const SandboxSpec& spec) {
+Result<MachineProcess> start_sandbox(const SandboxSpec& spec) {
   GATEWAY_ASSIGN(Pipe info, make_pipe());
   GATEWAY_ASSIGN(Pipe failure, make_pipe());
   GATEWAY_ASSIGN(Pipe messages, make_pipe());
@@ -245,12 +245,12 @@ Result<SandboxProcess> start_sandbox(const SandboxSpec& spec) {
   failure.write_end.reset();
   messages.write_end.reset();
 
-  SandboxProcess process;
-  process.bwrap = child;
-  process.bwrap_handle = net::Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  MachineProcess process;
+  process.child = child;
+  process.handle = net::Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   const std::string why = read_to_end(failure.read_end.get(), kInfoTimeoutMs);
   if (why.empty()) process.init = child_pid_of(read_to_end(info.read_end.get(), kInfoTimeoutMs));
-  if (process.init == 0 || !process.bwrap_handle.valid()) {
+  if (process.init == 0 || !process.handle.valid()) {
     ::kill(child, SIGKILL);
     const std::string said = read_to_end(messages.read_end.get(), 1000);
     ::waitpid(child, nullptr, 0);

@@ -16,6 +16,7 @@
 
 #include "base/result.h"
 #include "host/kernel_ids.h"
+#include "host/machine.h"
 #include "net/descriptor.h"
 
 namespace gateway::host {
@@ -33,13 +34,6 @@ struct SandboxSpec {
   int ingress = -1;
 };
 
-struct SandboxProcess {
-  pid_t bwrap = 0;               // our child, which ends with the enclave
-  pid_t init = 0;                // the enclave's PID 1, as the host numbers it
-  net::Descriptor bwrap_handle;  // a pidfd: readable when it has ended
-  net::Descriptor messages;      // what bwrap and the runtime print on standard error
-};
-
 inline constexpr std::array kBwrapPlaces{"/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"};
 Result<std::string> find_bwrap(std::span<const char* const> places = kBwrapPlaces);
 // The argument list, apart so that tests can read it.
@@ -49,6 +43,7 @@ struct SandboxDescriptors {
 };
 std::vector<std::string> sandbox_arguments(const SandboxSpec& spec, const std::string& root,
                                            const SandboxDescriptors& descriptors);
-Result<SandboxProcess> start_sandbox(const SandboxSpec& spec);
+// The child is bwrap, which ends with the enclave; the messages are what it and the runtime print on standard error.
+Result<MachineProcess> start_sandbox(const SandboxSpec& spec);
 
 }  // namespace gateway::host

@@ -47,49 +47,54 @@ class Shim {
     start_links();
     start_forwarding();
     start_watching();
-    start_nsm();
+    start_device();
     say("shim.started", {{"pid", status_.pid}, {"enclave_pid", status_.enclave_pid}, {"listen", status_.listen}});
     loop_.run();
     write_last_status(parts_.folder.get(), status_);
-    ::shutdown(parts_.nsm.get(), SHUT_RDWR);
-    nsm_thread_.join();
+    parts_.machine->stop_device();
+    device_thread_.join();
+    parts_.machine.reset();  // before the loop that it is on
     return status_.state == EnclaveState::kStopped ? 0 : 1;
   }
 
   const ShimStatus& status() const { return status_; }
 
  private:
-  void start_links() {
+  void start_control(net::Descriptor channel) {
     control_ = std::make_unique<ControlLink>(
-        loop_, std::move(parts_.control),
+        loop_, std::move(channel),
         ControlLink::Events{.event = [this](std::string_view json) { (void)parts_.events.enclave(json); },
                             .ready = [this] { on_ready(); },
                             .fatal = [this](std::string_view id, std::string_view detail) { on_fatal(id, detail); },
                             .closed = [this](std::optional<Error> why) { on_control_closed(std::move(why)); }});
-    control_->send(net::ControlType::kCmdline, as_bytes(parts_.image.cmdline()));
+    // A kernel of its own tells the enclave what it was started with.
+    if (parts_.spec.platform == "local") {
+      control_->send(net::ControlType::kCmdline, as_bytes(parts_.image.cmdline()));
+    }
     control_->send(net::ControlType::kConfig, parts_.config);
     control_->send(net::ControlType::kTokens, parts_.tokens);
-    status_server_ = std::make_unique<StatusServer>(
-        loop_, std::move(parts_.status_socket),
-        StatusServer::Events{.status = [this] { return current_status(); },
-                             .tokens = [this](ByteView list) { control_->send(net::ControlType::kTokens, list); },
-                             .stop = [this](milliseconds grace) { stop(grace); }});
+  }
+
+  void start_links() {
+    status_server_ =
+        std::make_unique<StatusServer>(loop_, std::move(parts_.status_socket),
+                                       StatusServer::Events{.status = [this] { return current_status(); },
+                                                            .tokens = [this](ByteView list) { take_tokens(list); },
+                                                            .stop = [this](milliseconds grace) { stop(grace); }});
   }
 
   void start_forwarding() {
     ForwarderLimits limits;
     limits.max_connections = parts_.spec.max_connections;
     forwarder_ = std::make_unique<Forwarder>(
-        loop_, std::move(parts_.listener),
-        [folder = parts_.folder.get()] { return connect_in_folder(folder, kIngressSocket); }, limits);
+        loop_, std::move(parts_.listener), [this] { return parts_.machine->connect(); }, limits);
   }
 
   void start_watching() {
-    ended_ = loop_.watch(parts_.process.bwrap_handle.get(), [this](bool, bool, bool) { on_enclave_ended(); });
-    ended_->want(true, false);
-    ::fcntl(parts_.process.messages.get(), F_SETFL, O_NONBLOCK);
-    messages_ = loop_.watch(parts_.process.messages.get(), [this](bool, bool, bool) { on_message(); });
-    messages_->want(true, false);
+    parts_.machine->start(
+        loop_, Machine::Events{.control = [this](net::Descriptor channel) { start_control(std::move(channel)); },
+                               .output = [this](std::string_view text) { on_message(text); },
+                               .ended = [this](int wait_status) { on_enclave_ended(wait_status); }});
 
     sigset_t signals;
     ::sigemptyset(&signals);
@@ -121,9 +126,9 @@ class Shim {
   }
 
   // Measuring takes a moment for large images; the enclave boots meanwhile and waits at its first question.
-  void start_nsm() {
-    nsm_thread_ = std::thread([this] {
-      ::pthread_setname_np(::pthread_self(), "nsm");
+  void start_device() {
+    device_thread_ = std::thread([this] {
+      ::pthread_setname_np(::pthread_self(), "device");
       auto measured = image::measure(parts_.image);
       if (measured && image_key(parts_.image, measured->pcr0) != parts_.spec.image_key) {
         measured = fail(ErrorCode::kUnavailable, "host.store.changed", "the stored image is not the one that was added",
@@ -140,10 +145,14 @@ class Shim {
         for (std::size_t i = 0; i < pcrs.size(); ++i) status_.measurements[i] = to_hex(pcrs[i]);
         status_server_->changed();
       });
-      const std::string module_id = "local-" + parts_.spec.name + "-" + to_hex(crypto::random_bytes(8));
-      attester::VirtualNsm nsm(parts_.root, module_id, {measured->pcr0, measured->pcr1, measured->pcr2}, clock_);
-      attester::serve_virtual_nsm(nsm, parts_.nsm.get());
+      parts_.machine->serve_device(*measured);
     });
+  }
+
+  // Those that come before there is an enclave to give them to are its first.
+  void take_tokens(ByteView list) {
+    if (control_) control_->send(net::ControlType::kTokens, list);
+    else parts_.tokens = to_bytes(list);
   }
 
   ShimStatus current_status() const {
@@ -195,37 +204,31 @@ class Shim {
   }
 
   void stop(milliseconds grace) {
-    if (status_.state == EnclaveState::kStopping || ended_ == nullptr) return;
+    if (status_.state == EnclaveState::kStopping || ended_) return;
     start_timer_->disarm();
     forwarder_->stop_accepting();
+    enter(EnclaveState::kStopping);
+    if (!control_) return kill_enclave();  // it has not come so far that it could be asked
     ByteWriter body;
     body.u32be(static_cast<std::uint32_t>((grace.count() + 999) / 1000));
     control_->send(net::ControlType::kStop, body.bytes());
     stop_timer_->arm(grace + kBeyondGrace);
-    enter(EnclaveState::kStopping);
   }
 
-  void kill_enclave() { ::syscall(SYS_pidfd_send_signal, parts_.process.bwrap_handle.get(), SIGKILL, nullptr, 0); }
+  void kill_enclave() { parts_.machine->kill(); }
 
-  void on_message() {
-    std::array<char, 2048> buffer{};
-    const ssize_t got = ::read(parts_.process.messages.get(), buffer.data(), buffer.size());
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (got <= 0) return messages_.reset();
-    last_words_.append(buffer.data(), static_cast<std::size_t>(got));
+  void on_message(std::string_view text) {
+    last_words_.append(text);
     if (last_words_.size() > kMaxMessages) last_words_.erase(0, last_words_.size() - kMaxMessages);
     if (logged_messages_ >= kMaxLoggedMessages) return;
-    logged_messages_ += static_cast<std::size_t>(got);
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, buffer.data(), static_cast<std::size_t>(got));
+    logged_messages_ += text.size();
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
   }
 
-  void on_enclave_ended() {
-    ended_.reset();
+  void on_enclave_ended(int wait_status) {
+    ended_ = true;
     start_timer_->disarm();
     stop_timer_->disarm();
-    if (messages_) on_message();
-    int wait_status = 0;
-    ::waitpid(parts_.process.bwrap, &wait_status, 0);
     status_.enclave_pid = 0;
     if (status_.state == EnclaveState::kStopping && !status_.failure) {
       final_state_ = EnclaveState::kStopped;
@@ -270,8 +273,6 @@ class Shim {
   std::unique_ptr<ControlLink> control_;
   std::unique_ptr<StatusServer> status_server_;
   std::unique_ptr<Forwarder> forwarder_;
-  std::unique_ptr<net::Source> ended_;
-  std::unique_ptr<net::Source> messages_;
   std::unique_ptr<net::Source> signal_source_;
   std::unique_ptr<net::Timer> start_timer_;
   std::unique_ptr<net::Timer> stop_timer_;
@@ -280,7 +281,8 @@ class Shim {
   EnclaveState final_state_ = EnclaveState::kFailed;
   std::string last_words_;
   std::size_t logged_messages_ = 0;
-  std::thread nsm_thread_;
+  bool ended_ = false;
+  std::thread device_thread_;
 };
 
 void report(const net::Descriptor& socket, std::string_view line) {

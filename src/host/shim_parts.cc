@@ -3,16 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstring>
 #include <thread>
 
 #include "channel/deployment.h"
 #include "crypto/hash.h"
 #include "host/files.h"
+#include "host/local_machine.h"
+#include "host/qemu_machine.h"
 #include "host/unix_socket.h"
 #include "net/address.h"
 
@@ -22,22 +21,7 @@ namespace {
 constexpr std::size_t kMaxSpecFile = 64UZ * 1024;
 constexpr std::size_t kMaxTokensFile = 1024UZ * 1024;
 constexpr int kClientBacklog = 1024;
-constexpr int kEnclaveBacklog = 1024;
 constexpr std::chrono::milliseconds kPredecessorTime{3'000};
-
-struct SocketPair {
-  net::Descriptor ours;
-  net::Descriptor theirs;
-};
-
-Result<SocketPair> make_socket_pair() {
-  std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    return fail(ErrorCode::kInternal, "host.sandbox.start",
-                std::string("no sockets to be had: ") + std::strerror(errno));
-  }
-  return SocketPair{net::Descriptor(ends[0]), net::Descriptor(ends[1])};
-}
 
 Result<net::Descriptor> listen_for_clients(const std::string& where) {
   GATEWAY_ASSIGN(const net::Address address, net::Address::parse_host_port(where));
@@ -67,15 +51,18 @@ Status give_up_root(std::uint32_t id) {
   return fail(ErrorCode::kInternal, "host.sandbox.start", "the shim could not give up root");
 }
 
-SandboxSpec sandbox_of(const EnclaveSpec& spec, std::string bwrap) {
-  SandboxSpec sandbox;
-  sandbox.bwrap = std::move(bwrap);
-  sandbox.tree = spec.tree;
-  sandbox.memory = spec.memory;
-  sandbox.cpus = spec.cpus;
-  sandbox.ids = spec.ids;
-  sandbox.cgroup = spec.cgroup;
-  return sandbox;
+struct Started {
+  std::unique_ptr<Machine> machine;
+  std::optional<crypto::Certificate> root;  // local: of the virtual NSM
+};
+
+Result<Started> start_machine(const EnclaveSpec& spec, const std::string& path, int folder, const Clock& clock) {
+  if (spec.platform == "qemu") {
+    GATEWAY_ASSIGN(auto machine, make_qemu_machine(spec, path));
+    return Started{.machine = std::move(machine), .root = {}};
+  }
+  GATEWAY_ASSIGN(LocalMachine local, make_local_machine(spec, folder, clock));
+  return Started{.machine = std::move(local.machine), .root = std::move(local.root)};
 }
 
 ShimStatus first_status(const EnclaveSpec& spec, const Clock& clock) {
@@ -105,36 +92,30 @@ Result<ShimParts> prepare_shim(const std::string& path, const Clock& clock) {
   GATEWAY_ASSIGN(EventLog events, EventLog::open(path, clock));
   GATEWAY_ASSIGN(net::Descriptor listener, listen_for_clients(spec.listen));
   GATEWAY_ASSIGN(image::Eif image, image::Eif::open(spec.image_file));
-  GATEWAY_ASSIGN(attester::LocalRoot root, attester::LocalRoot::load_or_create(spec.root_folder, clock.now()));
-  GATEWAY_ASSIGN(SandboxSpec sandbox, [&]() -> Result<SandboxSpec> {
-    GATEWAY_ASSIGN(std::string bwrap, find_bwrap());
-    return sandbox_of(spec, std::move(bwrap));
-  }());
-  GATEWAY_ASSIGN(SocketPair control, make_socket_pair());
-  GATEWAY_ASSIGN(SocketPair nsm, make_socket_pair());
-  GATEWAY_ASSIGN(const net::Descriptor ingress, listen_in_folder(folder.get(), kIngressSocket, 0600, kEnclaveBacklog));
-  const std::uint32_t id = spec.ids.enclave;
-  if (id != 0 && ::fchownat(folder.get(), kIngressSocket, id, id, AT_SYMLINK_NOFOLLOW) != 0) {
-    return fail(ErrorCode::kInternal, "host.sandbox.start", std::string("the ingress socket: ") + std::strerror(errno));
-  }
   GATEWAY_ASSIGN(net::Descriptor status_socket, listen_in_folder(folder.get(), kStatusSocket, 0600, 64));
 
-  sandbox.control = control.theirs.get();
-  sandbox.nsm = nsm.theirs.get();
-  sandbox.ingress = ingress.get();
-  GATEWAY_ASSIGN(SandboxProcess process, start_sandbox(sandbox));
-  GATEWAY_TRY(give_up_root(id));
+  GATEWAY_ASSIGN(Started started, start_machine(spec, path, folder.get(), clock));
+  GATEWAY_TRY(give_up_root(spec.ids.enclave));
 
   ShimStatus status = first_status(spec, clock);
   status.listen = bound_address(spec.listen, listener.get());
-  status.enclave_pid = process.init;
+  status.enclave_pid = started.machine->pid();
   status.config_digest = to_hex(channel::deployment_digest(config));
-  status.root_sha256 = to_hex(crypto::sha256(root.certificate.der()));
-  status.root_pem = root.certificate.to_pem();
-  return ShimParts{std::move(spec),     std::move(config),   std::move(tokens),        std::move(folder),
-                   *std::move(lock),    std::move(listener), std::move(status_socket), std::move(control.ours),
-                   std::move(nsm.ours), std::move(process),  std::move(image),         std::move(root),
-                   std::move(events),   std::move(status)};
+  if (started.root) {
+    status.root_sha256 = to_hex(crypto::sha256(started.root->der()));
+    status.root_pem = started.root->to_pem();
+  }
+  return ShimParts{.spec = std::move(spec),
+                   .config = std::move(config),
+                   .tokens = std::move(tokens),
+                   .folder = std::move(folder),
+                   .lock = *std::move(lock),
+                   .listener = std::move(listener),
+                   .status_socket = std::move(status_socket),
+                   .machine = std::move(started.machine),
+                   .image = std::move(image),
+                   .events = std::move(events),
+                   .status = std::move(status)};
 }
 
 void write_last_status(int folder, const ShimStatus& status) {

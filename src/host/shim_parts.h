@@ -4,11 +4,10 @@
 #include <optional>
 #include <string>
 
-#include "attester/virtual_nsm.h"
 #include "base/clock.h"
 #include "host/enclave_spec.h"
 #include "host/event_log.h"
-#include "host/sandbox.h"
+#include "host/machine.h"
 #include "host/shim_status.h"
 #include "image/eif.h"
 
@@ -22,16 +21,13 @@ struct ShimParts {
   net::Descriptor lock;      // held for life
   net::Descriptor listener;  // TCP, for clients
   net::Descriptor status_socket;
-  net::Descriptor control;  // this side's ends
-  net::Descriptor nsm;
-  SandboxProcess process;
+  std::unique_ptr<Machine> machine;
   image::Eif image;
-  attester::LocalRoot root;
   EventLog events;
   ShimStatus status;  // as far as it is known
 };
 
-// Everything up to a running sandbox; then gives up root when the specification names a uid.
+// Everything up to a running machine; then gives up root when the specification names a uid.
 Result<ShimParts> prepare_shim(const std::string& folder, const Clock& clock);
 
 // The last status, in the folder that was opened before.

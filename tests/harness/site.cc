@@ -81,9 +81,10 @@ Ended Site::gateway(std::vector<std::string> arguments, Milliseconds patience) c
   return run(launch(std::move(arguments)), patience);
 }
 
-void Site::start_daemon() {
+void Site::start_daemon(const std::string& config) {
   Launch daemon = launch({});
   daemon.argv = {program("gatewayd")};
+  if (!config.empty()) daemon.argv.insert(daemon.argv.end(), {"--config", write("gatewayd.toml", config)});
   daemon_ = std::make_unique<Program>(daemon);
   const std::string socket = state() + "/gatewayd.sock";
   for (int i = 0; i < 1'000 && daemon_->running(); ++i) {
@@ -106,8 +107,8 @@ std::string Site::build_echo(const EchoImage& image) const {
           image.more;
   const std::string spec_file = write(image.name + ".toml", spec);
   const std::string output = file(image.name + ".eif");
-  const Ended built = gateway({"build", spec_file, "-o", output, "--runtime", program("gateway-enclave"), "--json"},
-                              Milliseconds(120'000));
+  const Ended built =
+      gateway({"build", spec_file, "-o", output, "--runtime", program(image.runtime), "--json"}, Milliseconds(120'000));
   if (built.status != 0) give_up("gateway build failed", built);
   return output;
 }

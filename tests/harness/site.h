@@ -53,7 +53,7 @@ class Site {
   std::string file(const std::string& name) const { return folder_.file(name); }
   std::string write(const std::string& name, const std::string& text) const;  // its path
 
-  void start_daemon();
+  void start_daemon(const std::string& config = {});  // TOML of gatewayd's file
   Program& daemon() { return *daemon_; }
   void stop_daemon() { daemon_.reset(); }  // enclaves go on
 
@@ -67,6 +67,7 @@ class Site {
     std::string kernel = "none";  // or a path
     std::string cmdline = {};     // empty: the default
     std::string more = {};        // "[limits]\nhead_timeout = \"1s\"\n"
+    std::string runtime = "gateway-enclave";
   };
   std::string build_echo(const EchoImage& image) const;  // the .eif
 

@@ -1,0 +1,34 @@
+#include "host/qemu_driver.h"
+
+#include "host/qemu_machine.h"
+
+namespace gateway::host {
+namespace {
+
+class QemuDriver final : public ShimDriver {
+ public:
+  explicit QemuDriver(QemuDriverOptions options)
+      : ShimDriver(std::move(options.shim)), folder_(std::move(options.folder)) {}
+
+  Status check() override { return check_qemu(folder_); }
+  unsigned enclaves_per_cpu() const override { return 1; }
+  void clean_up(const std::string&) override {}
+
+ protected:
+  Result<EnclaveSpec> prepare(EnclaveSpec spec) override {
+    spec.cgroup_note = "QEMU gives the machine its memory";
+    spec.qemu_folder = folder_;
+    return spec;
+  }
+
+ private:
+  std::string folder_;
+};
+
+}  // namespace
+
+std::unique_ptr<Driver> make_qemu_driver(QemuDriverOptions options) {
+  return std::make_unique<QemuDriver>(std::move(options));
+}
+
+}  // namespace gateway::host

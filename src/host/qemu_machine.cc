@@ -1,0 +1,153 @@
+#include "host/qemu_machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "host/vsock_device.h"
+#include "net/address.h"
+#include "net/enclave_ports.h"
+
+namespace gateway::host {
+namespace {
+
+constexpr const char* kProgram = "/bin/qemu-system-x86_64";
+constexpr const char* kFirmware = "/firmware";
+constexpr const char* kVsockSocket = "vsock.sock";
+constexpr std::uint32_t kGuestCid = 4;  // each machine has a vsock of its own, so that all may have the same
+constexpr std::uint64_t kMiB = 1024UZ * 1024;
+
+std::vector<std::string> arguments_of(const EnclaveSpec& spec, const std::string& socket) {
+  const std::string folder = spec.qemu_folder;
+  return {folder + kProgram, "-L", folder + kFirmware, "-nodefaults", "-no-user-config", "-display", "none",
+          "-no-reboot", "-accel", "tcg", "-cpu", "max", "-m", std::to_string((spec.memory + kMiB - 1) / kMiB) + "M",
+          "-smp", std::to_string(std::max<std::size_t>(1, spec.cpus.size())),
+          // The devices are found through ACPI: Debian's kernels take none from the command line.
+          "-M", "nitro-enclave,vsock=vsock,acpi=on,id=i-00000000000000000-enc-" + spec.name, "-chardev",
+          "socket,id=vsock,path=" + socket, "-kernel", spec.image_file, "-serial", "stdio"};
+}
+
+std::unexpected<Error> start_failed(const std::string& what) {
+  return fail(ErrorCode::kInternal, "host.qemu.start", what + ": " + std::strerror(errno), "type: gateway doctor");
+}
+
+// Between fork and exec nothing allocates.
+[[noreturn]] void become_qemu(std::vector<char*>& arguments, int messages, const std::vector<int>& cpus, pid_t parent) {
+  const int null = ::open("/dev/null", O_RDWR);
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int cpu : cpus) CPU_SET(static_cast<std::size_t>(cpu), &set);
+  const rlimit none{0, 0};
+  const bool ready = ::dup2(null, 0) == 0 && ::dup2(messages, 1) == 1 && ::dup2(messages, 2) == 2 &&
+                     ::syscall(SYS_close_range, 3, ~0U, 0) == 0 && ::setrlimit(RLIMIT_CORE, &none) == 0 &&
+                     (cpus.empty() || ::sched_setaffinity(0, sizeof set, &set) == 0) &&
+                     ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent;
+  sigset_t no_signals;
+  ::sigemptyset(&no_signals);
+  ::sigprocmask(SIG_SETMASK, &no_signals, nullptr);
+  std::array<char*, 1> environment{nullptr};
+  if (ready) ::execve(arguments.front(), arguments.data(), environment.data());
+  ::_exit(127);
+}
+
+Result<MachineProcess> start_qemu(const EnclaveSpec& spec, const std::string& socket) {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return start_failed("no pipe to be had");
+  MachineProcess process;
+  process.messages = net::Descriptor(pipe[0]);
+  const net::Descriptor writing(pipe[1]);
+  std::vector<std::string> words = arguments_of(spec, socket);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  const pid_t parent = ::getpid();
+  process.child = process.init = ::fork();
+  if (process.child < 0) return start_failed("no process to be had");
+  if (process.child == 0) become_qemu(arguments, writing.get(), spec.cpus, parent);
+  process.handle = net::Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, process.child, 0)));
+  if (process.handle.valid()) return process;
+  ::kill(process.child, SIGKILL);
+  ::waitpid(process.child, nullptr, 0);
+  return start_failed("no handle of QEMU to be had");
+}
+
+class QemuMachine final : public ProcessMachine {
+ public:
+  QemuMachine(MachineProcess process, net::Descriptor listener)
+      : ProcessMachine(std::move(process)), listener_(std::move(listener)) {}
+
+  void start(net::Loop& loop, Events events) override {
+    ProcessMachine::start(loop, std::move(events));
+    loop_ = &loop;
+    vsock_ = std::make_unique<VsockDevice>(loop, std::move(listener_), kGuestCid, net::kParentCid,
+                                           VsockDevice::Events{.closed = [](std::string_view) {}});
+    vsock_->accept(net::kHeartbeatPort, [this](net::Descriptor socket) { expect_heartbeat(std::move(socket)); });
+  }
+
+  Result<net::Descriptor> connect() override {
+    if (!alive_) return fail(ErrorCode::kUnavailable, "host.enclave.starting", "the enclave has not booted yet");
+    return vsock_->connect(net::kIngressPort);
+  }
+
+ private:
+  void expect_heartbeat(net::Descriptor socket) {
+    heartbeat_source_.reset();
+    heartbeat_ = std::move(socket);
+    heartbeat_source_ = loop_->watch(heartbeat_.get(), [this](bool, bool, bool) { on_heartbeat(); });
+    heartbeat_source_->want(true, false);
+  }
+
+  void on_heartbeat() {
+    std::uint8_t byte = 0;
+    const ssize_t got = ::recv(heartbeat_.get(), &byte, 1, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    const bool beats = got == 1 && byte == net::kHeartbeat;
+    if (beats) [[maybe_unused]]
+      const ssize_t sent = ::send(heartbeat_.get(), &byte, 1, MSG_NOSIGNAL);
+    heartbeat_source_.reset();
+    heartbeat_.reset();
+    if (!beats || alive_) return;
+    alive_ = true;
+    auto control = vsock_->connect(net::kControlPort);
+    if (control) events().control(*std::move(control));
+  }
+
+  net::Descriptor listener_;
+  net::Loop* loop_ = nullptr;
+  std::unique_ptr<VsockDevice> vsock_;
+  net::Descriptor heartbeat_;
+  std::unique_ptr<net::Source> heartbeat_source_;
+  bool alive_ = false;
+};
+
+}  // namespace
+
+Status check_qemu(const std::string& folder) {
+  if (!folder.empty() && ::access((folder + kProgram).c_str(), X_OK) == 0) return {};
+  return fail(ErrorCode::kUnavailable, "host.qemu.missing",
+              folder.empty() ? "no folder of QEMU's is configured" : "there is no QEMU in " + folder,
+              "type `./dev qemu-nitro` in a clone, and write what it prints as qemu = \"…\" into gatewayd's file");
+}
+
+Result<std::unique_ptr<Machine>> make_qemu_machine(const EnclaveSpec& spec, const std::string& path) {
+  GATEWAY_TRY(check_qemu(spec.qemu_folder));
+  const std::string socket = path + "/" + kVsockSocket;
+  ::unlink(socket.c_str());
+  GATEWAY_ASSIGN(net::Descriptor listener, net::listen_on({.kind = net::Address::Kind::kUnix, .host = socket}, 1));
+  GATEWAY_ASSIGN(MachineProcess process, start_qemu(spec, socket));
+  return std::make_unique<QemuMachine>(std::move(process), std::move(listener));
+}
+
+}  // namespace gateway::host

@@ -1,0 +1,35 @@
+// What the drivers of all platforms share: an enclave is its shim's, and the shim is found by its folder.
+//
+// A driver says what its platform needs (check) and fills the specification (prepare); from there on all are alike.
+// Errors: kUnavailable host.shim.silent; kNotFound host.shim.program; whatever the shim refuses, under its own id
+#pragma once
+
+#include "host/driver.h"
+
+namespace gateway::host {
+
+class ShimDriver : public Driver {
+ public:
+  // `shim`: the program gateway-shim.
+  explicit ShimDriver(std::string shim) : shim_(std::move(shim)) {}
+  Outcome<std::unique_ptr<Instance>> start(const std::string& folder, EnclaveSpec spec) override;
+  Result<std::unique_ptr<Instance>> adopt(const std::string& folder) override;
+  std::optional<ShimStatus> last_status(const std::string& folder) override;
+
+ protected:
+  // What the platform adds to the specification, and does to the folder once that is written.
+  virtual Result<EnclaveSpec> prepare(EnclaveSpec spec) = 0;
+  virtual Status hand_over(const std::string&, const EnclaveSpec&) { return {}; }
+
+ private:
+  Outcome<void> spawn(const std::string& folder);
+  Reported why_it_is_gone(const std::string& folder, const Error& unreachable);
+  Status execute(const std::string& folder, int report, int log) const;
+
+  std::string shim_;
+};
+
+// A program of ours beside the one that runs. Errors: kNotFound host.shim.program
+Result<std::string> find_program(const std::string& name);
+
+}  // namespace gateway::host
