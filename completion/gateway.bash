@@ -27,7 +27,7 @@ _gateway() {
     --product) COMPREPLY=($(compgen -W 'Milan Genoa Turin' -- "$current")); return ;;
     --right) COMPREPLY=($(compgen -W 'call logs metrics' -- "$current")); return ;;
     --policy | --root | --collateral | --config | --tokens | --token-file | --key | --list | --release | --release-key | \
-      --access-key | --access-key-out | --signature | --newest | --against | --ear-key | --for | --tls-root | --runtime | --cache | --ovmf | --event-log | -o | --output)
+      --access-key | --access-key-out | --signature | --certificate | --to-be-signed | --newest | --against | --ear-key | --for | --tls-root | --runtime | --cache | --ovmf | --event-log | -o | --output)
       compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
     --name | --id | --listen | --at | --nonce | --max-age | --report-data | --life | --grace | --version | --floor | --commit | --pccs | --kds | --proxy | --timeout) return ;;
   esac
@@ -40,7 +40,7 @@ _gateway() {
     logs | stop | token) COMPREPLY=($(compgen -W "$(_gateway_enclaves)" -- "$current")) ;;
     connect | verify | inspect)
       compopt -o filenames; COMPREPLY=($(compgen -W "$(_gateway_enclaves)" -- "$current") $(compgen -f -- "$current")) ;;
-    build | run | policy | ear | config | release) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")) ;;
+    build | sign | run | policy | ear | config | release) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")) ;;
   esac
 }
 complete -F _gateway gateway

@@ -13,6 +13,7 @@ void add_json(Command command, Output& format);
 
 void add_build(Command& gateway);
 void add_inspect(Command& gateway);
+void add_sign(Command& gateway);
 void add_run(Command& gateway);
 void add_ps(Command& gateway);
 void add_logs(Command& gateway);

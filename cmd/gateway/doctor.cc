@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "host/daemon_config.h"
 #include "host/kernel_ids.h"
 #include "host/local_driver.h"
+#include "host/nitro_machine.h"
 #include "host/sandbox.h"
 
 namespace gateway::cli {
@@ -181,8 +184,47 @@ Finding check_device(std::string_view id, const char* path, const char* with, co
           {}};
 }
 
+// What an EC2 host of enclaves needs beside the device; each with what to type.
+std::vector<Finding> examine_nitro() {
+  const auto device = host::make_nitro_device();
+  if (::access(host::kNitroDevice, F_OK) != 0) {
+    return {check_device("doctor.nitro", host::kNitroDevice, "",
+                         "not an EC2 instance with Nitro Enclaves enabled; platform local is what runs here")};
+  }
+  std::vector<Finding> out;
+  const Status opens = host::check_nitro(*device);
+  out.push_back({"doctor.nitro", opens ? State::kOk : State::kMissing,
+                 opens ? "this is an EC2 instance with Nitro Enclaves enabled" : opens.error().detail(),
+                 opens ? "" : opens.error().remedy()});
+
+  std::ifstream pool_file(host::kNitroCpuPool);
+  std::string pool;
+  std::getline(pool_file, pool);
+  const std::size_t cpus = host::parse_cpu_list(pool).size();
+  out.push_back(
+      {"doctor.nitro_cpus", cpus > 0 ? State::kOk : State::kMissing,
+       cpus > 0 ? "enclaves have " + std::to_string(cpus) + " processors of their own: " + safe(pool)
+                : std::string("no processor is set aside for enclaves"),
+       "set cpu_count in /etc/nitro_enclaves/allocator.yaml (whole cores: an even number where cores have two "
+       "threads), then type: sudo systemctl restart nitro-enclaves-allocator.service"});
+
+  const host::HugePages pages = host::read_huge_pages();
+  out.push_back({"doctor.nitro_memory", pages.total > 0 ? State::kOk : State::kMissing,
+                 pages.total > 0 ? host::human_bytes(pages.free) + " of " + host::human_bytes(pages.total) +
+                                       " in huge pages free for enclaves; an image takes four times its size"
+                                 : std::string("no memory is set aside for enclaves"),
+                 "set memory_mib in /etc/nitro_enclaves/allocator.yaml to four times the largest image or more, then "
+                 "type: sudo systemctl restart nitro-enclaves-allocator.service"});
+
+  const net::Descriptor vsock(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  out.push_back({"doctor.vsock", vsock.valid() ? State::kOk : State::kMissing,
+                 vsock.valid() ? "this kernel speaks vsock" : "this kernel speaks no vsock, and enclaves nothing else",
+                 "type: sudo modprobe vsock"});
+  return out;
+}
+
 std::vector<Finding> examine() {
-  return {
+  std::vector<Finding> findings{
       check_programs(),
       check_bwrap(),
       check_namespaces(),
@@ -192,14 +234,14 @@ std::vector<Finding> examine() {
       check_capacity(),
       check_descriptors(),
       check_daemon(),
-      check_device("doctor.nitro", "/dev/nitro_enclaves", "this is an EC2 instance with Nitro Enclaves enabled",
-                   "not an EC2 instance with Nitro Enclaves enabled; platform local is what runs here"),
       check_device("doctor.nsm", "/dev/nsm", "this machine is itself a Nitro enclave",
                    "this machine is not itself a Nitro enclave"),
       check_device("doctor.snp", "/dev/sev", "an SEV host", "not an SEV-SNP host"),
       check_device("doctor.kvm", "/dev/kvm", "virtual machines are hardware-assisted",
                    "no hardware virtualisation; platform local needs none"),
   };
+  for (Finding& finding : examine_nitro()) findings.push_back(std::move(finding));
+  return findings;
 }
 
 }  // namespace
@@ -220,7 +262,7 @@ int run_doctor(const DoctorOptions& options) {
   if (options.json) {
     print_json(boost::json::object{{"ok", ok}, {"checks", std::move(checks)}});
   } else {
-    print_line(ok ? "platform local can run here" : "platform local cannot run here until the missing is mended");
+    print_line(ok ? "enclaves can run here" : "enclaves cannot run here until the missing is mended");
   }
   return ok ? kDone : kRefused;
 }

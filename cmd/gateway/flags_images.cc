@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "inspect_enclave.h"
 #include "inspect_image.h"
+#include "sign.h"
 
 namespace gateway::cli {
 
@@ -75,6 +76,24 @@ void add_inspect(Command& gateway) {
   app.footer(
       "Examples:\n  gateway inspect assistant.eif\n  gateway inspect assistant --json\n"
       "  gateway inspect assistant.eif --snp --ovmf OVMF.amdsev.fd --vcpus 4 --vcpu-type EPYC-Genoa");
+}
+
+void add_sign(Command& gateway) {
+  std::shared_ptr<SignOptions> o;
+  Command app = gateway.command("sign", "sign an image (PCR8), with a key at hand or with one elsewhere", o, run_sign);
+  app.option("IMAGE", o->image, "the image (EIF)").required();
+  app.option("--certificate", o->certificate, "who signs: one certificate of a P-384 key, PEM").type("FILE");
+  const Flag key = app.option("--key", o->key, "its private key, PEM").type("FILE");
+  app.option("--signature", o->signature, "made elsewhere: DER, or r and s").type("FILE").excludes(key);
+  app.option("--to-be-signed", o->to_be_signed, "write what a key elsewhere signs, and end").type("FILE").excludes(key);
+  app.option("-o,--output", o->output, "the signed image").type("SIGNED.eif");
+  add_json(app, o->format);
+  app.footer(
+      "Examples:\n"
+      "  gateway sign assistant.eif --certificate signer.pem --key signer.key -o signed.eif\n"
+      "  gateway sign assistant.eif --to-be-signed image.tbs\n"
+      "  openssl dgst -sha384 -sign signer.key -out image.sig image.tbs      # wherever the key is\n"
+      "  gateway sign assistant.eif --certificate signer.pem --signature image.sig -o signed.eif");
 }
 
 }  // namespace gateway::cli

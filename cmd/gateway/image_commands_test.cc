@@ -14,6 +14,7 @@
 #include "image/testing_ovmf.h"
 #include "inspect_image.h"
 #include "release.h"
+#include "sign.h"
 
 namespace gateway::cli {
 namespace {
@@ -39,6 +40,7 @@ class ImageCommands : public ::testing::Test {
     ::unsetenv("SOURCE_DATE_EPOCH");
     fs::remove_all(folder_);
   }
+  void write(const std::string& name, ByteView bytes) { write(name, as_text(bytes)); }
   void write(const std::string& name, std::string_view text) {
     std::ofstream(folder_ / name, std::ios::binary) << text;
   }
@@ -55,6 +57,30 @@ class ImageCommands : public ::testing::Test {
     options.image = folder_ / "out.eif";
     options.format = format;
     return captured([&] { return run_inspect_image(options); });
+  }
+  int sign(const SignOptions& given) {
+    SignOptions options = given;
+    options.image = folder_ / "out.eif";
+    options.format = Output::kJson;
+    return captured([&] { return run_sign(options); });
+  }
+  // A signer's key and certificate, as openssl makes them.
+  void make_signer() {
+    const auto key = crypto::PrivateKey::generate(crypto::KeyType::kP384);
+    const auto certificate =
+        crypto::issue_certificate({.subject_common_name = "image signer",
+                                   .issuer_common_name = "image signer",
+                                   .subject_key = key->public_key(),
+                                   .validity = {.not_before = *from_rfc3339("2025-01-01T00:00:00Z"),
+                                                .not_after = *from_rfc3339("2035-01-01T00:00:00Z")},
+                                   .is_ca = false,
+                                   .path_length = std::nullopt,
+                                   .dns_names = {},
+                                   .extensions = {}},
+                                  *key);
+    write("signer.key", key->to_pem()->reveal());
+    write("signer.pem", certificate->to_pem());
+    signer_ = *key;
   }
   struct Snp {
     std::string ovmf = "firmware.fd";
@@ -86,6 +112,7 @@ class ImageCommands : public ::testing::Test {
     return status;
   }
   fs::path folder_;
+  std::optional<crypto::PrivateKey> signer_;
   std::string out_;
   std::string err_;
 };
@@ -237,6 +264,67 @@ TEST_F(ImageCommands, BuildNamesAMissingSpec) {
   EXPECT_NE(build(), kDone);
   EXPECT_EQ(out_, "");
   EXPECT_THAT(err_, ::testing::HasSubstr("image.file.missing"));
+}
+
+TEST_F(ImageCommands, SignsWithAKeyAtHandAndWithOneElsewhere) {
+  ASSERT_EQ(build(), 0);
+  make_signer();
+  SignOptions at_hand;
+  at_hand.certificate = folder_ / "signer.pem";
+  at_hand.key = folder_ / "signer.key";
+  at_hand.output = folder_ / "signed.eif";
+  ASSERT_EQ(sign(at_hand), 0) << err_;
+  const json::value made = json::parse(out_);
+  InspectImageOptions inspected;
+  inspected.image = at_hand.output;
+  inspected.format = Output::kJson;
+  ASSERT_EQ(captured([&] { return run_inspect_image(inspected); }), 0) << err_;
+  EXPECT_EQ(json::parse(out_).at("pcrs").at("8"), made.at("pcrs").at("8"));
+  EXPECT_EQ(json::parse(out_).at("pcrs").at("0"), made.at("pcrs").at("0"));
+
+  SignOptions elsewhere;
+  elsewhere.to_be_signed = folder_ / "image.tbs";
+  ASSERT_EQ(sign(elsewhere), 0) << err_;
+  std::ifstream file(elsewhere.to_be_signed, std::ios::binary);
+  const std::string to_sign((std::istreambuf_iterator<char>(file)), {});
+  const auto signature =
+      signer_->sign(crypto::HashAlgorithm::kSha384, crypto::SignatureFormat::kDer, as_bytes(to_sign));
+  ASSERT_TRUE(signature);
+  write("image.sig", as_text(*signature));
+  SignOptions attach;
+  attach.certificate = folder_ / "signer.pem";
+  attach.signature = folder_ / "image.sig";
+  attach.output = folder_ / "attached.eif";
+  ASSERT_EQ(sign(attach), 0) << err_;
+  EXPECT_EQ(json::parse(out_).at("pcrs"), made.at("pcrs"));
+}
+
+TEST_F(ImageCommands, RefusesToSignHalfWay) {
+  ASSERT_EQ(build(), 0);
+  make_signer();
+  SignOptions options;
+  const auto refused = [&](std::string_view id) {
+    EXPECT_NE(sign(options), 0);
+    EXPECT_THAT(err_, ::testing::HasSubstr(std::string(id)));
+  };
+  refused("sign.usage");
+  options.key = folder_ / "signer.key";
+  refused("sign.usage");
+  options.certificate = folder_ / "signer.pem";
+  refused("sign.usage");
+  options.output = folder_ / "signed.eif";
+  options.to_be_signed = folder_ / "image.tbs";
+  refused("sign.usage");
+  options.to_be_signed.clear();
+  options.certificate = folder_ / "signer.key";
+  refused("sign.usage");
+  options.certificate = folder_ / "signer.pem";
+  write("other.key", crypto::PrivateKey::generate(crypto::KeyType::kP256)->to_pem()->reveal());
+  options.key = folder_ / "other.key";
+  refused("sign.usage");
+  write("other.key", crypto::PrivateKey::generate(crypto::KeyType::kP384)->to_pem()->reveal());
+  refused("cose.signature");
+  EXPECT_FALSE(fs::exists(options.output));
 }
 
 }  // namespace

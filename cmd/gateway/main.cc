@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   gateway.footer("`gateway COMMAND --help` has the flags of a command and examples.\n" + std::string(kExitStatus));
   add_build(gateway);
   add_inspect(gateway);
+  add_sign(gateway);
   add_run(gateway);
   add_ps(gateway);
   add_logs(gateway);

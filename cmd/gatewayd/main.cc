@@ -20,6 +20,7 @@
 #include "host/daemon_config.h"
 #include "host/files.h"
 #include "host/local_driver.h"
+#include "host/nitro_driver.h"
 #include "host/qemu_driver.h"
 
 namespace {
@@ -134,6 +135,7 @@ Status serve(const host::DaemonConfig& config) {
   // Before SIGCHLD is ignored: a driver learns what this host can do from the exit status of what it tries.
   host::Daemon::Drivers drivers;
   if (!config.qemu.empty()) drivers["qemu"] = host::make_qemu_driver({.shim = shim, .folder = config.qemu});
+  drivers["nitro"] = host::make_nitro_driver(shim);
   drivers["local"] = host::make_local_driver(
       {.shim = std::move(shim), .root_folder = state + "/local-root", .enclaves_per_cpu = config.enclaves_per_cpu});
   if (auto able = drivers["local"]->check(); !able)

@@ -105,6 +105,12 @@ Bytes sig_structure(ByteView protected_header, ByteView external_aad, ByteView p
   return std::move(writer).take();
 }
 
+Bytes protected_header_of(CoseAlgorithm algorithm) {
+  codec::CborWriter header;
+  header.map(1).integer(kHeaderAlg).integer(static_cast<std::int64_t>(algorithm));
+  return std::move(header).take();
+}
+
 }  // namespace
 
 Result<CoseSign1> parse_cose_sign1(ByteView input, const codec::CborLimits& limits) {
@@ -140,12 +146,18 @@ Status verify_cose_sign1(const CoseSign1& message, const PublicKey& key, ByteVie
 
 Result<Bytes> sign_cose_sign1(ByteView payload, const PrivateKey& key, CoseAlgorithm algorithm) {
   if (!curve_allowed(algorithm, key.type())) return unsupported("the key does not fit the algorithm");
-  codec::CborWriter header;
-  header.map(1).integer(kHeaderAlg).integer(static_cast<std::int64_t>(algorithm));
   GATEWAY_ASSIGN(const Bytes signature,
-                 key.sign(hash_of(algorithm), SignatureFormat::kRaw, sig_structure(header.view(), {}, payload)));
+                 key.sign(hash_of(algorithm), SignatureFormat::kRaw, cose_to_be_signed(payload, algorithm)));
+  return make_cose_sign1(payload, algorithm, signature);
+}
+
+Bytes cose_to_be_signed(ByteView payload, CoseAlgorithm algorithm) {
+  return sig_structure(protected_header_of(algorithm), {}, payload);
+}
+
+Bytes make_cose_sign1(ByteView payload, CoseAlgorithm algorithm, ByteView signature) {
   codec::CborWriter message;
-  message.array(4).bytes(header.view()).map(0).bytes(payload).bytes(signature);
+  message.array(4).bytes(protected_header_of(algorithm)).map(0).bytes(payload).bytes(signature);
   return std::move(message).take();
 }
 

@@ -28,5 +28,9 @@ Result<CoseSign1> parse_cose_sign1(ByteView input, const codec::CborLimits& limi
 Status verify_cose_sign1(const CoseSign1& message, const PublicKey& key, ByteView external_aad = {});
 // Untagged, protected header {1: alg}, empty unprotected header.
 Result<Bytes> sign_cose_sign1(ByteView payload, const PrivateKey& key, CoseAlgorithm algorithm);
+// The same in two steps, for keys that live elsewhere: the bytes that such a key signs (the Sig_structure, not yet
+// hashed), and the message that its signature (r ‖ s) makes.
+Bytes cose_to_be_signed(ByteView payload, CoseAlgorithm algorithm);
+Bytes make_cose_sign1(ByteView payload, CoseAlgorithm algorithm, ByteView signature);
 
 }  // namespace gateway::crypto

@@ -24,6 +24,19 @@ std::string refusal(ByteView message) {
 }
 std::string refusal_hex(std::string_view message) { return refusal(from_hex(message).value()); }
 
+TEST(Cose, TakesTheSignatureOfAKeyElsewhere) {
+  const auto key = PrivateKey::generate(KeyType::kP384);
+  ASSERT_TRUE(key);
+  const Bytes payload = to_bytes("payload");
+  const auto signature =
+      key->sign(HashAlgorithm::kSha384, SignatureFormat::kRaw, cose_to_be_signed(payload, CoseAlgorithm::kEs384));
+  ASSERT_TRUE(signature);
+  const Bytes message = make_cose_sign1(payload, CoseAlgorithm::kEs384, *signature);
+  const auto parsed = parse_cose_sign1(message, {.bytes = 4096, .depth = 6, .items = 64});
+  ASSERT_TRUE(parsed);
+  EXPECT_TRUE(verify_cose_sign1(*parsed, key->public_key()));
+}
+
 TEST(Cose, VerifiesWhatItSigns) {
   const PrivateKey p256 = PrivateKey::generate(KeyType::kP256).value();
   const auto round = [](const PrivateKey& key, CoseAlgorithm algorithm) {

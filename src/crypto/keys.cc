@@ -190,17 +190,6 @@ class DerSignature {
   std::size_t at_ = 3 + 2 * (3 + kWidest);
 };
 
-Bytes raw_from_der(ByteView signature, std::size_t width) {
-  Bytes raw(2 * width);
-  auto numbers = DerReader(signature).enter(tag::kSequence);
-  for (const std::size_t end : {width, 2 * width}) {
-    const auto number = numbers ? numbers->unsigned_integer() : ByteView();
-    if (!number || number->empty() || number->size() > width) broken("encode a signature");
-    std::ranges::copy(*number, raw.begin() + static_cast<std::ptrdiff_t>(end - number->size()));
-  }
-  return raw;
-}
-
 // A digest of any of the algorithms, on the stack.
 class Digest {
  public:
@@ -223,6 +212,23 @@ class Digest {
 };
 
 }  // namespace
+
+Result<Bytes> raw_ecdsa_signature(ByteView der, std::size_t width) {
+  Bytes raw(2 * width);
+  DerReader reader(der);
+  auto numbers = reader.enter(tag::kSequence);
+  for (const std::size_t end : {width, 2 * width}) {
+    const Result<ByteView> number = numbers ? numbers->unsigned_integer() : std::unexpected(numbers.error());
+    if (!number || number->empty() || number->size() > width) {
+      return fail(ErrorCode::kMalformed, "crypto.signature.der", "not an ECDSA signature of this curve in DER");
+    }
+    std::ranges::copy(*number, raw.begin() + static_cast<std::ptrdiff_t>(end - number->size()));
+  }
+  if (!numbers->empty() || !reader.empty()) {
+    return fail(ErrorCode::kMalformed, "crypto.signature.der", "bytes follow the signature");
+  }
+  return raw;
+}
 
 Result<PublicKey> PublicKey::from_spki(ByteView spki) {
   const ErrorScope scope;
@@ -372,7 +378,7 @@ Result<Bytes> PrivateKey::sign(HashAlgorithm hash, SignatureFormat format, ByteV
     broken("sign");
   }
   signature.resize(size);
-  if (format == SignatureFormat::kRaw) return raw_from_der(signature, curve_of(type())->width);
+  if (format == SignatureFormat::kRaw) return raw_ecdsa_signature(signature, curve_of(type())->width);
   return signature;
 }
 

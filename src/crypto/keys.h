@@ -1,7 +1,8 @@
 // Asymmetric keys: P-256, P-384, P-521 and RSA to verify; P-256 and P-384 to sign.
 //
 // Spec:   FIPS 186-5, SEC 1, RFC 5480 (SPKI), RFC 5958 (PKCS #8).
-// Errors: kMalformed crypto.key.parse; kUnsupported crypto.key.algorithm; kNotAuthentic crypto.signature
+// Errors: kMalformed crypto.key.parse; kUnsupported crypto.key.algorithm; kNotAuthentic crypto.signature;
+//         kMalformed crypto.signature.der
 #pragma once
 
 #include <memory>
@@ -15,6 +16,10 @@ namespace gateway::crypto {
 
 enum class KeyType : std::uint8_t { kP256, kP384, kP521, kRsa };
 enum class SignatureFormat : std::uint8_t { kDer, kRaw };  // ECDSA: DER SEQUENCE, or r ‖ s of fixed width
+
+// An ECDSA signature in DER, as OpenSSL and most hardware modules give it, as r ‖ s of `width` bytes each.
+// Errors: kMalformed crypto.signature.der
+Result<Bytes> raw_ecdsa_signature(ByteView der, std::size_t width);
 
 class PublicKey {
  public:

@@ -60,6 +60,28 @@ std::string refusal(ByteView spki) {
   return key ? "accepted" : std::string(key.error().id());
 }
 
+TEST(Keys, ReadDerSignaturesAsTheirNumbers) {
+  const auto key = PrivateKey::generate(KeyType::kP384);
+  ASSERT_TRUE(key);
+  const Bytes message = to_bytes("message");
+  const auto der = key->sign(HashAlgorithm::kSha384, SignatureFormat::kDer, message);
+  ASSERT_TRUE(der);
+  const auto raw = raw_ecdsa_signature(*der, 48);
+  ASSERT_TRUE(raw);
+  EXPECT_TRUE(key->public_key().verify(HashAlgorithm::kSha384, SignatureFormat::kRaw, message, *raw));
+  const auto id = [](ByteView bytes, std::size_t width) {
+    const auto read = raw_ecdsa_signature(bytes, width);
+    return read ? std::string("read") : std::string(read.error().id());
+  };
+  EXPECT_EQ(id(*der, 32), "crypto.signature.der") << "another curve's";
+  Bytes trailing = *der;
+  trailing.push_back(0);
+  EXPECT_EQ(id(trailing, 48), "crypto.signature.der");
+  for (std::size_t size = 0; size < der->size(); ++size) {
+    EXPECT_EQ(id(ByteView(*der).first(size), 48), "crypto.signature.der") << size;
+  }
+}
+
 TEST(Keys, SignaturesVerifyInBothFormatsAndAllHashes) {
   for (const PrivateKey* key : {&p256(), &p384()}) {
     for (const HashAlgorithm hash : kHashes) {

@@ -134,11 +134,12 @@ std::string Daemon::answer(const Request& request, std::optional<net::Descriptor
 Outcome<Driver*> Daemon::driver_for(const std::string& platform) {
   const auto found = drivers_.find(platform);
   if (found != drivers_.end()) return found->second.get();
-  const bool hardware = platform == "nitro" || platform == "snp" || platform == "tdx" || platform == "sgx";
+  const bool hardware = platform == "snp" || platform == "tdx" || platform == "sgx";
   std::string missing = "`" + printable(platform).substr(0, 16) + "` is no platform";
   if (hardware) missing = "this release judges evidence of " + platform + ", but cannot start enclaves there yet";
-  return std::unexpected(
-      refusal(ErrorCode::kUnavailable, "host.platform_unavailable", std::move(missing), "use --platform local"));
+  if (platform == "qemu") missing = "this gatewayd knows no QEMU: its file names none (qemu = …)";
+  return std::unexpected(refusal(ErrorCode::kUnavailable, "host.platform_unavailable", std::move(missing),
+                                 "use --platform local or nitro"));
 }
 
 Outcome<std::shared_ptr<Keeper>> Daemon::find(const std::string& name) {
@@ -196,9 +197,11 @@ Result<EnclaveRecord> Daemon::allocate(const RunRequest& request, const StoredIm
   for (const auto& [name, keeper] : keepers_) {
     const KeeperView view = keeper->view();
     slots.insert(view.record.slot);
-    if (!view.over()) running.push_back({memory_of(view), view.record.cpus});
+    const auto of = drivers_.find(view.record.platform);
+    const bool shares = of != drivers_.end() && of->second->pool() == driver.pool();
+    if (!view.over() && shares) running.push_back({memory_of(view), view.record.cpus});
   }
-  HostCapacity host = read_host_capacity();
+  HostCapacity host = driver.capacity();
   if (options_.memory != 0) host.memory_total = std::min(host.memory_total, options_.memory);
   const auto& description = image.description;
   EnclaveRecord record;

@@ -9,7 +9,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "host/admission.h"
 #include "host/enclave_spec.h"
 #include "host/shim_status.h"
 
@@ -38,6 +40,9 @@ class Driver {
   virtual Outcome<std::unique_ptr<Instance>> start(const std::string& folder, EnclaveSpec spec) = 0;
   // The enclave that lives in `folder`; nullptr when none does.
   virtual Result<std::unique_ptr<Instance>> adopt(const std::string& folder) = 0;
+  // What this platform's enclaves have to share, and with whom: drivers of one pool share one.
+  virtual HostCapacity capacity() const { return read_host_capacity(); }
+  virtual std::string_view pool() const { return "host"; }
   // The same platform may dedicate processors to an enclave or let several share one.
   virtual unsigned enclaves_per_cpu() const = 0;
   // What the shim wrote as it ended; absent when it was killed before it could.

@@ -8,7 +8,6 @@
 
 #include <array>
 #include <cstring>
-#include <filesystem>
 
 #include "base/log.h"
 #include "host/files.h"
@@ -39,22 +38,6 @@ class LocalDriver final : public ShimDriver {
     GATEWAY_ASSIGN(spec.ids, ids_of(spec.slot));
     spec.root_folder = options_.root_folder;
     return spec;
-  }
-
-  // The enclave's own uid must be able to work in the folder; nobody else. The specification stays the daemon's: a shim
-  // that starts as root obeys it before it gives that up.
-  Status hand_over(const std::string& folder, const EnclaveSpec& spec) override {
-    const std::uint32_t uid = spec.ids.enclave;
-    if (uid == 0) return {};
-    std::error_code error;
-    bool good = ::lchown(folder.c_str(), uid, uid) == 0;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-      if (entry.path().filename() == kSpecFile) continue;
-      good = good && ::lchown(entry.path().c_str(), uid, uid) == 0;
-    }
-    if (good && !error) return {};
-    return fail(ErrorCode::kInternal, "host.file.write",
-                "the folder " + folder + " cannot be handed to the enclave's uid");
   }
 
  private:

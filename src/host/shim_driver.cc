@@ -108,6 +108,21 @@ net::Descriptor open_log(const std::string& folder) {
       ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (large ? O_TRUNC : 0), 0600));
 }
 
+// The enclave's own uid must be able to work in the folder; nobody else. The specification stays the daemon's: a shim
+// that starts as root obeys it before it gives that up.
+Status hand_over(const std::string& folder, std::uint32_t uid) {
+  if (uid == 0) return {};
+  std::error_code error;
+  bool good = ::lchown(folder.c_str(), uid, uid) == 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().filename() == kSpecFile) continue;
+    good = good && ::lchown(entry.path().c_str(), uid, uid) == 0;
+  }
+  if (good && !error) return {};
+  return fail(ErrorCode::kInternal, "host.file.write",
+              "the folder " + folder + " cannot be handed to the enclave's uid");
+}
+
 }  // namespace
 
 Outcome<std::unique_ptr<Instance>> ShimDriver::start(const std::string& folder, EnclaveSpec spec) {
@@ -115,7 +130,7 @@ Outcome<std::unique_ptr<Instance>> ShimDriver::start(const std::string& folder, 
   const std::string name = spec.name;
   GATEWAY_ASSIGN_REPORTED(const EnclaveSpec prepared, prepare(std::move(spec)));
   GATEWAY_TRY_REPORTED(write_file(folder + "/" + kSpecFile, as_bytes(encode_spec(prepared)), 0600, Durable::kNo));
-  GATEWAY_TRY_REPORTED(hand_over(folder, prepared));
+  GATEWAY_TRY_REPORTED(hand_over(folder, prepared.ids.enclave));
   auto started = spawn(folder);
   if (!started) {
     clean_up(name);

@@ -17,9 +17,8 @@ class ShimDriver : public Driver {
   std::optional<ShimStatus> last_status(const std::string& folder) override;
 
  protected:
-  // What the platform adds to the specification, and does to the folder once that is written.
+  // What the platform adds to the specification.
   virtual Result<EnclaveSpec> prepare(EnclaveSpec spec) = 0;
-  virtual Status hand_over(const std::string&, const EnclaveSpec&) { return {}; }
 
  private:
   Outcome<void> spawn(const std::string& folder);

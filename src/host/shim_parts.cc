@@ -11,6 +11,7 @@
 #include "crypto/hash.h"
 #include "host/files.h"
 #include "host/local_machine.h"
+#include "host/nitro_machine.h"
 #include "host/qemu_machine.h"
 #include "host/unix_socket.h"
 #include "net/address.h"
@@ -59,6 +60,10 @@ struct Started {
 Result<Started> start_machine(const EnclaveSpec& spec, const std::string& path, int folder, const Clock& clock) {
   if (spec.platform == "qemu") {
     GATEWAY_ASSIGN(auto machine, make_qemu_machine(spec, path));
+    return Started{.machine = std::move(machine), .root = {}};
+  }
+  if (spec.platform == "nitro") {
+    GATEWAY_ASSIGN(auto machine, make_nitro_machine(spec, make_nitro_device()));
     return Started{.machine = std::move(machine), .root = {}};
   }
   GATEWAY_ASSIGN(LocalMachine local, make_local_machine(spec, folder, clock));

@@ -183,7 +183,7 @@ Bytes file_header(const EifParts& parts, const std::vector<EifSection>& sections
   ByteWriter writer;
   for (const std::uint8_t byte : kMagic) writer.u8(byte);
   writer.u16be(kEifVersion);
-  writer.u16be(0);
+  writer.u16be(parts.arm64 ? kEifFlagArm64 : 0);
   writer.u64be(parts.default_memory);
   writer.u64be(parts.default_cpus);
   writer.u16be(0);

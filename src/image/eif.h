@@ -89,6 +89,7 @@ struct EifParts {
   ByteView signature;              // empty: none
   std::uint64_t default_memory = 1024ULL * 1024 * 1024;
   std::uint64_t default_cpus = 2;
+  bool arm64 = false;
   std::function<void(ByteView)> after_copy = {};  // may be empty; told of each part that was written, to release it
 };
 // Streams the parts into a new file that takes the name `path` when it is complete.

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "crypto/hash.h"
+#include "crypto/x509.h"
 #include "image/eif.h"
 
 namespace gateway::image {
@@ -31,6 +32,8 @@ struct Measurements {
 };
 
 Result<Measurements> measure(const Eif& eif);
+// Without a look at the signature: for whoever is about to replace it.
+Result<Measurements> measure_unsigned(const Eif& eif);
 
 // SHA384(0^48 ‖ digest): a register that was zero, extended once.
 Pcr extended_from_zero(ByteView digest);
@@ -46,5 +49,13 @@ struct ImageSignature {
 };
 // Checks the signature against the PCR0 given.
 Result<ImageSignature> verify_signature(ByteView section, const Pcr& pcr0);
+
+// Signing, with a key at hand or one elsewhere: what is signed (to be hashed with SHA-384 and signed with a P-384 key),
+// and the section that the signature makes (r ‖ s of 48 bytes each, or DER). The section is verified before it is given
+// out, so a certificate of another key is refused. Errors: those of verify_signature; kMalformed crypto.signature.der
+Bytes image_to_be_signed(const Pcr& pcr0);
+Result<Bytes> signature_section(const crypto::Certificate& certificate, ByteView signature, const Pcr& pcr0);
+// The same image with this section as its signature, in place of one that it may have.
+Status write_signed(const Eif& eif, ByteView section, const std::string& path);
 
 }  // namespace gateway::image

@@ -178,6 +178,44 @@ TEST_F(Signed, ImageHasPcr8OfItsCertificate) {
   EXPECT_EQ(found->pcr8, formula({certificate_->der()}));
 }
 
+// What the key at hand and a key elsewhere make is the same section, and AWS's.
+TEST_F(Signed, ImageIsSignedByAKeyAnywhere) {
+  const Bytes to_sign = image_to_be_signed(pcr0_);
+  for (const auto format : {crypto::SignatureFormat::kRaw, crypto::SignatureFormat::kDer}) {
+    const auto signature = key_->sign(crypto::HashAlgorithm::kSha384, format, to_sign);
+    ASSERT_OK(signature);
+    const auto made = signature_section(*certificate_, *signature, pcr0_);
+    ASSERT_OK(made);
+    const auto eif = image_of(folder_, parts({}));
+    ASSERT_OK(eif);
+    const std::string path = folder_ / "signed.eif";
+    ASSERT_OK(write_signed(*eif, *made, path));
+    const auto again = Eif::open(path);
+    ASSERT_OK(again);
+    const auto measured_again = measure(*again);
+    ASSERT_OK(measured_again);
+    EXPECT_EQ(measured_again->pcr0, pcr0_);
+    EXPECT_EQ(measured_again->pcr8, formula({certificate_->der()}));
+    EXPECT_EQ(again->default_memory(), eif->default_memory());
+
+    // A signed image is signed anew, not twice.
+    const std::string twice = folder_ / "twice.eif";
+    ASSERT_OK(write_signed(*again, *made, twice));
+    EXPECT_EQ(Eif::open(twice)->bytes().size(), again->bytes().size());
+  }
+}
+
+TEST_F(Signed, ASignatureThatDoesNotHoldMakesNoSection) {
+  const auto signature =
+      key_->sign(crypto::HashAlgorithm::kSha384, crypto::SignatureFormat::kRaw, image_to_be_signed(pcr0_));
+  ASSERT_OK(signature);
+  Pcr other = pcr0_;
+  other[0] ^= 1U;
+  EXPECT_REFUSED(signature_section(*certificate_, *signature, other), "cose.signature");
+  EXPECT_REFUSED(signature_section(*certificate_, Bytes(70, 1), pcr0_), "crypto.signature.der");
+  EXPECT_REFUSED(signature_section(*certificate_, Bytes(96, 1), pcr0_), "cose.signature");
+}
+
 TEST_F(Signed, ImageWithASignatureForAnotherImageIsRefused) {
   Pcr other = pcr0_;
   other[0] ^= 1U;

@@ -91,6 +91,18 @@ Result<T> as_structure(Result<T> result) {
   return structure(result.error().message());
 }
 
+void put_bytes(codec::CborWriter& writer, ByteView bytes) {
+  writer.array(bytes.size());
+  for (const std::uint8_t byte : bytes) writer.unsigned_integer(byte);
+}
+
+Bytes payload_over(const Pcr& pcr0) {
+  codec::CborWriter payload;
+  payload.map(2).text("register_index").unsigned_integer(0).text("register_value");
+  put_bytes(payload, pcr0);
+  return std::move(payload).take();
+}
+
 }  // namespace
 
 Result<ImageSignature> verify_signature(ByteView section, const Pcr& pcr0) {
@@ -117,6 +129,40 @@ Result<ImageSignature> verify_signature(ByteView section, const Pcr& pcr0) {
                         .issuer = certificate.issuer(),
                         .validity = certificate.validity(),
                         .pcr8 = extended_from_zero(crypto::sha384(certificate.der()))};
+}
+
+Bytes image_to_be_signed(const Pcr& pcr0) {
+  return crypto::cose_to_be_signed(payload_over(pcr0), crypto::CoseAlgorithm::kEs384);
+}
+
+Result<Bytes> signature_section(const crypto::Certificate& certificate, ByteView signature, const Pcr& pcr0) {
+  constexpr std::size_t kWidth = 48;  // of P-384
+  Bytes raw = to_bytes(signature);
+  if (raw.size() != 2 * kWidth) {
+    GATEWAY_ASSIGN(raw, crypto::raw_ecdsa_signature(signature, kWidth));
+  }
+  codec::CborWriter section;
+  section.array(1).map(2).text("signing_certificate");
+  put_bytes(section, as_bytes(certificate.to_pem()));
+  section.text("signature");
+  put_bytes(section, crypto::make_cose_sign1(payload_over(pcr0), crypto::CoseAlgorithm::kEs384, raw));
+  Bytes made = std::move(section).take();
+  GATEWAY_TRY(verify_signature(made, pcr0));
+  return made;
+}
+
+Status write_signed(const Eif& eif, ByteView section, const std::string& path) {
+  EifParts parts;
+  parts.kernel = eif.kernel();
+  parts.cmdline = eif.cmdline();
+  if (const auto metadata = eif.metadata()) parts.metadata = as_text(*metadata);
+  parts.ramdisks = eif.ramdisks();
+  parts.signature = section;
+  parts.default_memory = eif.default_memory();
+  parts.default_cpus = eif.default_cpus();
+  parts.arm64 = eif.arm64();
+  parts.after_copy = [&eif](ByteView part) { eif.release(part); };
+  return write_eif(parts, path);
 }
 
 }  // namespace gateway::image

@@ -88,7 +88,8 @@ bool Connection::wants_read() const {
     case State::kHead: return out_.empty();
     case State::kExchange:
       // With the whole request here, reading goes on to notice that the caller leaves.
-      return exchange_->wants_request() || (exchange_->request_body().whole() && in_.size() < kMaxReadAhead);
+      return exchange_ &&
+             (exchange_->wants_request() || (exchange_->request_body().whole() && in_.size() < kMaxReadAhead));
     case State::kDeferred: return in_.size() < kMaxReadAhead;
     case State::kDiscard:
     case State::kLinger: return true;
@@ -450,8 +451,8 @@ void Connection::break_off() {
 
 // What is still sent belongs to no exchange: a caller that does not read must not be looked for in one.
 void Connection::bury_exchange() {
-  if (state_ == State::kExchange) state_ = State::kDiscard;
   server_.bury(std::move(exchange_));
+  if (state_ == State::kExchange) state_ = State::kDiscard;
 }
 
 void Connection::close_in_order(Unread unread) {
