@@ -1,9 +1,14 @@
 // The image as an enclave of its own kernel: boot, registers, private conversation, and what refuses it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
+#include <array>
 #include <cstdlib>
 #include <iostream>
+#include <memory>
+#include <stdexcept>
+#include <thread>
 
 #include "harness/json_pointer.h"
 #include "harness/site.h"
@@ -22,15 +27,21 @@ std::string qemu_folder() {
   return folder == nullptr ? "" : folder;
 }
 
-// One host for all: building an image with a kernel takes a moment, and booting it some more.
+struct Answer {
+  int status = 0;
+  std::string body;
+};
+
+// One host and one enclave for all: building an image with a kernel takes a moment, and booting it some more.
 class Qemu : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     if (qemu_folder().empty()) return;
     site_ = new Site();
-    site_->start_daemon("qemu = \"" + qemu_folder() + "\"\n");
+    start_daemon();
   }
   static void TearDownTestSuite() {
+    proxy_.reset();
     delete site_;
     site_ = nullptr;
   }
@@ -40,8 +51,9 @@ class Qemu : public ::testing::Test {
     GTEST_SKIP() << "GATEWAY_QEMU is not set";
   }
 
+  static void start_daemon() { site_->start_daemon("qemu = \"" + qemu_folder() + "\"\n"); }
   static std::string build(const std::string& name, const std::string& runtime) {
-    return site_->build_echo({.name = name, .kernel = "debian", .cmdline = kCmdline, .runtime = runtime});
+    return site_->build_echo({.name = name, .kernel = "debian", .cmdline = kCmdline, .more = {}, .runtime = runtime});
   }
   static Ended boot(const std::string& image, const std::string& name) {
     return run(site_->launch({"run", image, "--name", name, "--platform", "qemu", "--json"}), kBootTime);
@@ -53,9 +65,72 @@ class Qemu : public ::testing::Test {
     return launch;
   }
 
+  // An enclave that runs, what its builder said of it, and a policy that names that.
+  struct Running {
+    std::string image;
+    std::string listen;
+    std::array<std::string, 3> pcrs;
+    std::string policy;
+    std::string token;
+  };
+  static Running start(const std::string& image, const std::string& name) {
+    Running out{.image = image, .listen = {}, .pcrs = {}, .policy = {}, .token = {}};
+    const Ended inspected = site_->gateway({"inspect", image, "--json"});
+    const Ended started = boot(image, name);
+    if (started.status != 0) throw std::runtime_error("it does not boot: " + started.both());
+    out.listen = json_at(started.out, "/listen").value();
+    PolicyEntry entry;
+    entry.platform = "nitro";
+    entry.config = json_at(started.out, "/config").value();
+    for (std::size_t i = 0; i < 3; ++i) {
+      const std::string index = std::to_string(i);
+      out.pcrs[i] = entry.measurements[i] = json_at(inspected.out, "/pcrs/" + index).value();
+      EXPECT_EQ(json_at(started.out, "/measurements/" + index), out.pcrs[i]);
+    }
+    out.policy = site_->write_policy(name + "-policy.toml", entry);
+    out.token = read_text(json_at(started.out, "/token_file").value());
+    while (!out.token.empty() && out.token.back() == '\n') out.token.pop_back();
+    return out;
+  }
+  static const Running& echo() {
+    static const Running running = start(build("unsigned", "gateway_enclave_unsigned"), "unsigned");
+    return running;
+  }
+
+  // The local port of a client that verified the enclave first: "127.0.0.1:PORT".
+  static std::string open_proxy(const Running& enclave) {
+    proxy_ = std::make_unique<Program>(
+        unsigned_client({"connect", enclave.listen, "--policy", enclave.policy, "--listen", "127.0.0.1:0"}));
+    const auto line = proxy_->wait_for("http://127.0.0.1:", Milliseconds(30'000));
+    if (!line) throw std::runtime_error("no local port: " + proxy_->out() + proxy_->err());
+    const std::string endpoint = line->substr(line->find("127.0.0.1:"));
+    return endpoint.substr(0, endpoint.find_first_not_of("0123456789.:"));
+  }
+  static Answer ask(const Running& enclave, const std::string& path, const std::string& body = {}) {
+    if (!proxy_) endpoint_ = open_proxy(enclave);
+    std::vector<std::string> argv{"/usr/bin/curl",
+                                  "-sS",
+                                  "--max-time",
+                                  "100",
+                                  "-w",
+                                  "\n%{http_code}",
+                                  "-H",
+                                  "Authorization: Bearer " + enclave.token};
+    if (!body.empty()) argv.insert(argv.end(), {"-H", "Content-Type: application/json", "-d", body});
+    argv.push_back("http://" + endpoint_ + path);
+    const Ended ended = run({.argv = std::move(argv)}, Milliseconds(110'000));
+    const std::size_t status = ended.out.rfind('\n');
+    if (ended.status != 0 || status == std::string::npos) return {.status = 0, .body = ended.both()};
+    return {.status = std::stoi(ended.out.substr(status + 1)), .body = ended.out.substr(0, status)};
+  }
+
   static Site* site_;
+  static std::unique_ptr<Program> proxy_;
+  static std::string endpoint_;
 };
 Site* Qemu::site_ = nullptr;
+std::unique_ptr<Program> Qemu::proxy_;
+std::string Qemu::endpoint_;
 
 TEST_F(Qemu, TheShippedRuntimeDoesNotStartOnADeviceThatSignsNothing) {
   const std::string image = build("shipped", "gateway-enclave");
@@ -64,53 +139,76 @@ TEST_F(Qemu, TheShippedRuntimeDoesNotStartOnADeviceThatSignsNothing) {
   EXPECT_THAT(started.both(), HasSubstr("nitro.unsigned"));
 }
 
-TEST_F(Qemu, BootsAttestsAndAnswersInPrivate) {
-  const std::string image = build("unsigned", "gateway_enclave_unsigned");
-  const Ended inspected = site_->gateway({"inspect", image, "--json"});
-  ASSERT_EQ(inspected.status, 0) << inspected.both();
-  const Ended started = boot(image, "unsigned");
-  ASSERT_EQ(started.status, 0) << started.both();
-  const std::string listen = json_at(started.out, "/listen").value();
-  PolicyEntry entry;
-  entry.platform = "nitro";
-  entry.config = json_at(started.out, "/config").value();
-  for (std::size_t i = 0; i < 3; ++i) {
-    const std::string index = std::to_string(i);
-    entry.measurements[i] = json_at(inspected.out, "/pcrs/" + index).value();
-    EXPECT_EQ(json_at(started.out, "/measurements/" + index), entry.measurements[i]);
-  }
-  const std::string policy = site_->write_policy("unsigned-policy.toml", entry);
-
-  // Every shipped verifier refuses it.
-  const Ended refused = site_->gateway({"verify", listen, "--policy", policy, "--json"});
+TEST_F(Qemu, EveryShippedVerifierRefusesWhatItAttests) {
+  const Ended refused = site_->gateway({"verify", echo().listen, "--policy", echo().policy, "--json"});
   EXPECT_EQ(refused.status, 1) << refused.both();
   EXPECT_EQ(json_at(refused.out, "/authentic"), "false");
   EXPECT_EQ(json_at(refused.out, "/reason"), "nitro.unsigned");
+  const Ended connected = site_->gateway({"connect", echo().listen, "--policy", echo().policy});
+  EXPECT_EQ(connected.status, 1) << connected.both();
+}
 
-  // The registers that the device has are those that the builder wrote down, and 16 holds the configuration.
-  const Ended verified = run(unsigned_client({"verify", listen, "--policy", policy, "--json"}));
+// What the machine's NSM has in its registers is what the builder wrote down, and 16 holds the configuration.
+TEST_F(Qemu, AttestsTheRegistersThatTheBuilderMeasured) {
+  const Ended verified = run(unsigned_client({"verify", echo().listen, "--policy", echo().policy, "--json"}));
   ASSERT_EQ(verified.status, 0) << verified.both();
   EXPECT_EQ(json_at(verified.out, "/appraisal"), "affirming");
   for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(json_at(verified.out, "/claims/pcrs/" + std::to_string(i)), entry.measurements[i]);
+    EXPECT_EQ(json_at(verified.out, "/claims/pcrs/" + std::to_string(i)), echo().pcrs[i]);
   }
-  EXPECT_TRUE(json_at(verified.out, "/claims/pcrs/16").has_value());
+  const std::string zero(96, '0');
+  EXPECT_NE(json_at(verified.out, "/claims/pcrs/16").value_or(zero), zero);
+  EXPECT_EQ(json_at(verified.out, "/claims/pcrs/31"), zero) << "locked, so attested, though nothing wrote it";
+}
 
-  std::string token = read_text(json_at(started.out, "/token_file").value());
-  while (!token.empty() && token.back() == '\n') token.pop_back();
-  Program proxy(unsigned_client({"connect", listen, "--policy", policy, "--listen", "127.0.0.1:0"}));
-  const auto line = proxy.wait_for("http://127.0.0.1:", Milliseconds(30'000));
-  ASSERT_TRUE(line) << proxy.out() << proxy.err();
-  const std::string endpoint = line->substr(line->find("127.0.0.1:"));
-  const std::string url = "http://" + endpoint.substr(0, endpoint.find_first_not_of("0123456789.:")) + "/echo";
-  const Ended answer = run({.argv = {"/usr/bin/curl", "-sS", "--max-time", "30", "-H", "Authorization: Bearer " + token,
-                                     "-d", "hello from outside", url}},
-                           Milliseconds(40'000));
-  EXPECT_EQ(answer.status, 0) << answer.both();
-  EXPECT_THAT(answer.out, HasSubstr("hello from outside"));
+TEST_F(Qemu, HoldsAPrivateConversationThroughVsock) {
+  const Answer answer = ask(echo(), "/echo", "hello from outside");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(answer.body, HasSubstr("hello from outside"));
+}
 
+TEST_F(Qemu, TheWorkloadFindsNeitherTheDeviceNorVsock) {
+  const Answer answer = ask(echo(), "/probe");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  for (const char* probe : {"af_vsock", "af_netlink", "raw_inet", "connect_outside", "ptrace_init", "open_dev_nsm",
+                            "open_dev_mem", "io_uring", "bpf", "unshare_user", "init_module", "setresuid_root",
+                            "write_usr", "write_root", "open_init_memory", "read_description", "mknod"}) {
+    const std::string outcome = json_at(answer.body, std::string("/probes/") + probe).value_or("not tried");
+    EXPECT_NE(outcome, "allowed") << probe;
+    EXPECT_NE(outcome, "not tried") << probe;
+  }
+  EXPECT_EQ(json_at(answer.body, "/cap_eff"), "0000000000000000");
+}
+
+TEST_F(Qemu, AWorkloadThatEndsIsStartedAgain) {
+  EXPECT_NE(ask(echo(), "/crash").status, 200);
+  Answer answer;
+  for (int i = 0; i < 50 && answer.status != 200; ++i) {
+    answer = ask(echo(), "/echo", "are you back");
+    if (answer.status != 200) std::this_thread::sleep_for(Milliseconds(200));
+  }
+  EXPECT_EQ(answer.status, 200) << answer.body;
+}
+
+TEST_F(Qemu, GoesOnWhileItsDaemonIsGone) {
+  const Running& enclave = echo();
+  site_->daemon().send_signal(SIGKILL);
+  site_->stop_daemon();
+  EXPECT_EQ(ask(enclave, "/echo", "without a daemon").status, 200);
+  start_daemon();
+  std::string listed;
+  for (int i = 0; i < 100 && listed.empty(); ++i) {
+    listed = site_->gateway({"ps", "--json"}).out;  // the socket of the daemon before may still lie there
+    if (listed.empty()) std::this_thread::sleep_for(Milliseconds(50));
+  }
+  EXPECT_THAT(listed, HasSubstr("\"unsigned\""));
+}
+
+TEST_F(Qemu, EndsWhenItIsAskedTo) {
+  echo();
   const Ended stopped = site_->gateway({"stop", "unsigned"}, Milliseconds(60'000));
   EXPECT_EQ(stopped.status, 0) << stopped.both();
+  proxy_.reset();
 }
 
 }  // namespace
