@@ -211,5 +211,34 @@ TEST_F(Qemu, EndsWhenItIsAskedTo) {
   proxy_.reset();
 }
 
+// The demo's own image, with a kernel that emulation can start: llama.cpp's server and a small model. A mirror that no
+// longer has what the lock names gives what it has now, as the demo does.
+TEST_F(Qemu, AnswersAPromptFromALanguageModel) {
+  std::string spec = read_text(SOURCE_FOLDER "/examples/assistant/image.toml");
+  const auto replace = [&spec](const std::string& what, const std::string& by) {
+    const std::size_t at = spec.find(what);
+    ASSERT_NE(at, std::string::npos) << what;
+    spec.replace(at, what.size(), by);
+  };
+  replace("kernel = \"debian\"", std::string("cmdline = \"") + kCmdline + "\"\nkernel = \"debian\"");
+  replace("../../models", SOURCE_FOLDER "/models");
+  const std::string file = site_->write("assistant.toml", spec);
+  site_->write("image.lock", read_text(SOURCE_FOLDER "/examples/assistant/image.lock"));
+  const std::string image = site_->file("assistant.eif");
+  Ended built;
+  for (const char* lock : {"--update-lock-inputs", "--update-lock"}) {
+    built = site_->gateway({"build", file, "-o", image, "--runtime", program("gateway_enclave_unsigned"), lock},
+                           Milliseconds(200'000));
+    if (built.status == 0) break;
+  }
+  ASSERT_EQ(built.status, 0) << built.both();
+  const Running enclave = start(image, "assistant");
+  const Answer answer =
+      ask(enclave, "/v1/completions", R"({"model":"kjv-small","prompt":"In the beginning","max_tokens":16})");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  EXPECT_FALSE(json_at(answer.body, "/choices/0/text").value_or("").empty()) << answer.body;
+  EXPECT_EQ(json_at(answer.body, "/usage/completion_tokens"), "16");
+}
+
 }  // namespace
 }  // namespace gateway::harness
