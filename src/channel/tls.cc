@@ -72,7 +72,8 @@ struct TlsStream::Impl {
   bool established = false;
 };
 
-Result<TlsContext> TlsContext::server(const crypto::Certificate& certificate, const crypto::PrivateKey& key) {
+Result<TlsContext> TlsContext::server(const crypto::Certificate& certificate, const crypto::PrivateKey& key,
+                                      std::size_t padding) {
   GATEWAY_ASSIGN(UniqueContext context, make_context(TLS_server_method()));
   SSL_CTX* ctx = context.get();
   GATEWAY_ASSIGN(const Secret pem, key.to_pem());
@@ -89,6 +90,7 @@ Result<TlsContext> TlsContext::server(const crypto::Certificate& certificate, co
   if (SSL_CTX_set_num_tickets(ctx, 1) != 1 || SSL_CTX_set_max_early_data(ctx, 0) != 1) {
     return setup_failed("session tickets cannot be set up");
   }
+  if (SSL_CTX_set_block_padding(ctx, padding) != 1) return setup_failed("records cannot be padded so far");
   return TlsContext(std::make_shared<const Impl>(Impl{.context = std::move(context)}));
 }
 

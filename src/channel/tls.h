@@ -34,8 +34,10 @@ struct TransferResult {
 // Shared by the streams that are made from it; copies are cheap.
 class TlsContext {
  public:
-  // A server with one certificate.
-  static Result<TlsContext> server(const crypto::Certificate& certificate, const crypto::PrivateKey& key);
+  // A server with one certificate. Its records are padded to multiples of `padding` bytes (RFC 8446 §5.4), so that
+  // their lengths say little of what is in them; 0: as they come, at most 16,384.
+  static Result<TlsContext> server(const crypto::Certificate& certificate, const crypto::PrivateKey& key,
+                                   std::size_t padding = 0);
   // A client that accepts any certificate, because evidence decides.
   static Result<TlsContext> client();
   // A client of the web: TLS 1.2 or 1.3, a chain to one of the system's roots or of these, and the name that connect()

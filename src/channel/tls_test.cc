@@ -43,9 +43,9 @@ struct Session {
   TlsStream client;
 };
 
-Session shake_hands() {
+Session shake_hands(const TlsContext& server_side = server_context()) {
   auto [a, b] = socket_pair();
-  Session out{*TlsStream::accept(server_context(), std::move(a)),
+  Session out{*TlsStream::accept(server_side, std::move(a)),
               *TlsStream::connect(client_context(), std::move(b), "example")};
   for (int i = 0; i < 10; ++i) {
     const auto client = out.client.handshake();
@@ -150,6 +150,39 @@ TEST(Tls, CarriesBytesBothWays) {
   ASSERT_EQ(session.server.write(as_bytes("pong"))->bytes, 4u);
   EXPECT_EQ(read_some(session.client), "pong");
   EXPECT_EQ(session.client.write({})->progress, Progress::kDone);
+}
+
+// What is on the wire: the lengths of the records that carry data, as anybody who looks on sees them.
+std::vector<std::size_t> record_lengths(const TlsStream& receiving) {
+  Bytes wire(65536);
+  const ssize_t got = ::recv(receiving.descriptor(), wire.data(), wire.size(), MSG_PEEK);
+  std::vector<std::size_t> lengths;
+  for (std::size_t at = 0; got > 0 && at + 5 <= static_cast<std::size_t>(got);) {
+    const std::size_t length = wire[at + 3] * 256U + wire[at + 4];
+    lengths.push_back(length);
+    at += 5 + length;
+  }
+  return lengths;
+}
+
+TEST(Tls, PaddedRecordsHideTheLengthOfWhatIsInThem) {
+  constexpr std::size_t kTag = 16;  // of the AEAD
+  const auto padded = TlsContext::server(identity().certificate, identity().key, 1024);
+  ASSERT_TRUE(padded);
+  for (const std::size_t size : {1U, 10U, 1000U, 1023U, 1024U, 5000U}) {
+    Session session = shake_hands(*padded);
+    EXPECT_EQ(read_some(session.client), "wait");  // what came with the handshake
+    ASSERT_EQ(session.server.write(as_bytes(std::string(size, 'x')))->bytes, size);
+    const auto lengths = record_lengths(session.client);
+    ASSERT_EQ(lengths.size(), 1U) << size;
+    EXPECT_EQ((lengths[0] - kTag) % 1024, 0U) << size;
+    EXPECT_EQ(read_some(session.client).size(), size);
+  }
+  Session plain = shake_hands();
+  EXPECT_EQ(read_some(plain.client), "wait");
+  ASSERT_EQ(plain.server.write(as_bytes("x"))->bytes, 1U);
+  EXPECT_EQ(record_lengths(plain.client), std::vector<std::size_t>{1 + 1 + kTag});
+  EXPECT_FALSE(TlsContext::server(identity().certificate, identity().key, 20'000)) << "no record is that large";
 }
 
 TEST(Tls, SaysWhenTheSocketTakesNoMoreAndGoesOnLater) {

@@ -1,6 +1,7 @@
 #include "image/description.h"
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
 #include <set>
 
@@ -101,6 +102,10 @@ Status check_ingress(const IngressDescription& ingress) {
                "say socket = \"/run/gateway/NAME.sock\", or port = a number from 1024 to 65535");
   }
   if (ingress.port != 0) GATEWAY_TRY(check_range("ingress.port", ingress.port, 1024, 65'535));
+  if (ingress.padding != 0) {
+    GATEWAY_TRY(check_range("ingress.padding", ingress.padding, 64, 16'384));
+    if (!std::has_single_bit(ingress.padding)) return bad("ingress.padding must be a power of two");
+  }
   if (!ingress.socket.empty()) {
     const std::string_view socket = ingress.socket;
     const auto plain = [](char c) {

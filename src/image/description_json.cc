@@ -37,6 +37,7 @@ class ObjectReader {
     }
     return value;
   }
+  bool has(std::string_view key) const { return object_.contains(key); }
   Result<std::string> text(std::string_view key) {
     GATEWAY_ASSIGN(const json::value* value, at(key));
     if (!value->is_string()) return wrong(key, "a string");
@@ -146,6 +147,7 @@ Result<IngressDescription> read_ingress(ObjectReader reader) {
   if (known == kProfileNames.end()) return reader.wrong("profile", "http or llama");
   out.profile = known->first;
   GATEWAY_ASSIGN(out.paths, reader.texts("paths"));
+  if (reader.has("padding")) GATEWAY_TRY(reader.number("padding", out.padding));
   GATEWAY_TRY(reader.finish());
   return out;
 }
@@ -272,15 +274,18 @@ Result<std::string> encode_description(const Description& description) {
   GATEWAY_TRY(check(description));
   json::value llama = nullptr;
   if (description.llama) llama = json::object{{"max_tokens", description.llama->max_tokens}};
+  json::object ingress{{"socket", description.ingress.socket},
+                       {"port", description.ingress.port},
+                       {"profile", name_of(kProfileNames, description.ingress.profile)},
+                       {"paths", to_array(description.ingress.paths)}};
+  // Left out where there is none, as images of before have it.
+  if (description.ingress.padding != 0) ingress["padding"] = description.ingress.padding;
   const json::object out{
       {"version", kDescriptionVersion},
       {"name", description.name},
       {"app_version", description.app_version},
       {"workload", workload_json(description.workload)},
-      {"ingress", json::object{{"socket", description.ingress.socket},
-                               {"port", description.ingress.port},
-                               {"profile", name_of(kProfileNames, description.ingress.profile)},
-                               {"paths", to_array(description.ingress.paths)}}},
+      {"ingress", std::move(ingress)},
       {"egress", json::object{{"allow", to_array(description.egress.allow)}}},
       {"slots", json::object{{"args_append", description.slots.args_append},
                              {"env", to_array(description.slots.env)},

@@ -41,6 +41,20 @@ TEST(Description, SurvivesARoundTripByteForByte) {
   EXPECT_EQ(text->back(), '\n');
 }
 
+TEST(Description, HasPaddingOrDoesNotSpeakOfIt) {
+  EXPECT_EQ(encode_description(sound())->find("padding"), std::string::npos);
+  Description padded = sound();
+  padded.ingress.padding = 4096;
+  const auto text = encode_description(padded);
+  ASSERT_OK(text);
+  EXPECT_EQ(parse_description(*text)->ingress.padding, 4096U);
+  EXPECT_EQ(*encode_description(*parse_description(*text)), *text);
+  for (const std::uint32_t bad : {1U, 63U, 100U, 32'768U}) {
+    padded.ingress.padding = bad;
+    EXPECT_FALSE(check(padded)) << bad;
+  }
+}
+
 TEST(Description, IsReadStrictly) {
   const std::string text = *encode_description(sound());
   EXPECT_REFUSED(parse_description("[]"), "image.description.syntax");

@@ -134,6 +134,10 @@ Result<IngressDescription> read_ingress(TomlTable table) {
   if (profile == "llama") out.profile = IngressProfile::kLlama;
   else if (profile && profile != "http") return table.bad_value("profile", "must be http or llama");
   GATEWAY_TRY(read_texts(table, "paths", out.paths));
+  std::uint64_t padding = 0;
+  GATEWAY_TRY(read_size(table, "padding", padding));
+  if (padding > 16'384) return table.bad_value("padding", "must be at most 16KiB");
+  out.padding = static_cast<std::uint32_t>(padding);
   GATEWAY_TRY(table.finish());
   return out;
 }

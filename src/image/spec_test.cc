@@ -28,6 +28,7 @@ restart = "always"
 [ingress]
 port = 8080
 paths = ["/*"]
+padding = "4KiB"
 
 [limits]
 max_body = "2MiB"
@@ -61,10 +62,17 @@ TEST(Spec, ReadsTheFullForm) {
   EXPECT_EQ(full.rootfs.lock, "dir/image.lock");
   EXPECT_EQ(full.description.app_version, "1.2");
   EXPECT_EQ(full.description.ingress.port, 8080);
+  EXPECT_EQ(full.description.ingress.padding, 4096U);
   EXPECT_EQ(full.description.limits.max_body, 2U * 1024 * 1024);
   EXPECT_EQ(full.description.limits.head_timeout, Duration(3000));
   EXPECT_EQ(full.description.resources.memory, 64U * 1024 * 1024);
   EXPECT_EQ(full.description.workload.restart, RestartPolicy::kAlways);
+}
+
+TEST(Spec, PaddingIsASizeWithinARecord) {
+  EXPECT_REFUSED(parsed(edited("\"4KiB\"", "\"32KiB\"")), "toml.bad_value");
+  EXPECT_REFUSED(parsed(edited("\"4KiB\"", "\"100\"")), "image.description.value");
+  EXPECT_REFUSED(parsed(edited("\"4KiB\"", "4096")), "toml.wrong_type");
 }
 
 TEST(Spec, ReadsRawParts) {

@@ -94,7 +94,8 @@ Status Enclave::Impl::make_server(net::Descriptor ingress) {
                                                                                      workload->metrics(), admission);
                                                               }});
   const channel::ServerIdentity& tls = booted.identity.tls;
-  GATEWAY_ASSIGN(channel::TlsContext context, channel::TlsContext::server(tls.certificate, tls.key));
+  GATEWAY_ASSIGN(channel::TlsContext context,
+                 channel::TlsContext::server(tls.certificate, tls.key, booted.description.ingress.padding));
   server = std::make_unique<server::Server>(
       loop, std::move(context), std::move(ingress), [this] { return workload->dial(); },
       within_descriptors(booted.config.limits), *gate);

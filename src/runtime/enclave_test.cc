@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <fstream>
 
@@ -94,6 +96,19 @@ TEST_F(EnclaveTest, TheCurrentQuoteServesEverySessionWithAStatementOfItsOwn) {
   const auto quote = attestation::parse_quote(one->q);
   EXPECT_FALSE(attestation::verify_session(one->s, one->signature, quote->k, wrong));
   EXPECT_TRUE(attestation::verify_session(two->s, two->signature, quote->k, wrong));
+}
+
+TEST_F(EnclaveTest, AnswersArePaddedWhenTheImageSaysSo) {
+  enclave_.description.ingress.padding = 4096;
+  start_ready();
+  TestClient client(enclave_.ingress_path());
+  ASSERT_TRUE(client.stream().write(as_bytes("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")));
+  pollfd readable{client.stream().descriptor(), POLLIN, 0};
+  ASSERT_EQ(::poll(&readable, 1, 10'000), 1);
+  std::array<std::uint8_t, 5> head{};
+  ASSERT_EQ(::recv(client.stream().descriptor(), head.data(), head.size(), MSG_PEEK), 5);
+  constexpr std::size_t kTag = 16;
+  EXPECT_EQ((head[3] * 256U + head[4] - kTag) % 4096, 0U);
 }
 
 TEST_F(EnclaveTest, ACallerChoosesNothingButTheNonce) {
