@@ -64,8 +64,8 @@ struct IngressDescription {
   std::uint16_t port = 0;  // TCP on its loopback, 1024 and up; 0 when socket is set
   IngressProfile profile = IngressProfile::kHttp;
   std::vector<std::string> paths;  // patterns, see path_allowed()
-  // Answers travel in TLS records padded to multiples of so many bytes, so that who sees the traffic learns their length
-  // only as a number of these; 0: no padding, else a power of two from 64 to 16,384.
+  // Answers travel in TLS records padded to multiples of so many bytes, so that who sees the traffic learns their
+  // length only as a number of these; 0: no padding, else a power of two from 64 to 16,384.
   std::uint32_t padding = 0;
 };
 
