@@ -48,7 +48,6 @@ Result<Surroundings> open_surroundings(const runtime::Arguments& arguments) {
 
 Status serve(Result<Surroundings> around, net::Descriptor& control, net::Descriptor& events) {
   if (!around) return std::unexpected(around.error());
-  GATEWAY_TRY(runtime::harden_process());
   attester::NsmClient nsm(std::move(around->nsm), around->platform);
   GATEWAY_ASSIGN(runtime::Booted booted,
                  runtime::boot({.platform = around->platform, .root = {}, .control = control.get()}, nsm));
@@ -68,7 +67,8 @@ int serve_and_report(net::Descriptor control, Open open) {
   if (!events) return exit_status(events.error().code());
   log::set_up(log::Format::kJson, log::Level::kInfo);
   log::set_output(events->writing.get());
-  const Status served = serve(open(), control, events->reading);
+  const Status hardened = runtime::harden_process();  // before anything is opened
+  const Status served = hardened ? serve(open(), control, events->reading) : hardened;
   if (served) return 0;
   runtime::report_fatal(control.get(), events->reading.get(), served.error());
   log::set_output(STDERR_FILENO);

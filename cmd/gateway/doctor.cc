@@ -184,7 +184,7 @@ Finding check_device(std::string_view id, const char* path, const char* with, co
           {}};
 }
 
-// What an EC2 host of enclaves needs beside the device; each with what to type.
+// What an EC2 host of enclaves needs beside the device; each with what to type. Platform local needs none of it.
 std::vector<Finding> examine_nitro() {
   const auto device = host::make_nitro_device();
   if (::access(host::kNitroDevice, F_OK) != 0) {
@@ -193,7 +193,7 @@ std::vector<Finding> examine_nitro() {
   }
   std::vector<Finding> out;
   const Status opens = host::check_nitro(*device);
-  out.push_back({"doctor.nitro", opens ? State::kOk : State::kMissing,
+  out.push_back({"doctor.nitro", opens ? State::kOk : State::kNote,
                  opens ? "this is an EC2 instance with Nitro Enclaves enabled" : opens.error().detail(),
                  opens ? "" : opens.error().remedy()});
 
@@ -202,14 +202,14 @@ std::vector<Finding> examine_nitro() {
   std::getline(pool_file, pool);
   const std::size_t cpus = host::parse_cpu_list(pool).size();
   out.push_back(
-      {"doctor.nitro_cpus", cpus > 0 ? State::kOk : State::kMissing,
+      {"doctor.nitro_cpus", cpus > 0 ? State::kOk : State::kNote,
        cpus > 0 ? "enclaves have " + std::to_string(cpus) + " processors of their own: " + safe(pool)
                 : std::string("no processor is set aside for enclaves"),
        "set cpu_count in /etc/nitro_enclaves/allocator.yaml (whole cores: an even number where cores have two "
        "threads), then type: sudo systemctl restart nitro-enclaves-allocator.service"});
 
   const host::HugePages pages = host::read_huge_pages();
-  out.push_back({"doctor.nitro_memory", pages.total > 0 ? State::kOk : State::kMissing,
+  out.push_back({"doctor.nitro_memory", pages.total > 0 ? State::kOk : State::kNote,
                  pages.total > 0 ? host::human_bytes(pages.free) + " of " + host::human_bytes(pages.total) +
                                        " in huge pages free for enclaves; an image takes four times its size"
                                  : std::string("no memory is set aside for enclaves"),
@@ -217,7 +217,7 @@ std::vector<Finding> examine_nitro() {
                  "type: sudo systemctl restart nitro-enclaves-allocator.service"});
 
   const net::Descriptor vsock(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  out.push_back({"doctor.vsock", vsock.valid() ? State::kOk : State::kMissing,
+  out.push_back({"doctor.vsock", vsock.valid() ? State::kOk : State::kNote,
                  vsock.valid() ? "this kernel speaks vsock" : "this kernel speaks no vsock, and enclaves nothing else",
                  "type: sudo modprobe vsock"});
   return out;

@@ -32,7 +32,7 @@ std::unexpected<Error> no_room(std::string detail) {
 }
 
 Status check_memory(const HostCapacity& host, const std::vector<Allocation>& running, std::uint64_t wanted) {
-  const std::uint64_t reserve = std::min(host.memory_total / 16, kMaxReserve);
+  const std::uint64_t reserve = host.whole ? 0 : std::min(host.memory_total / 16, kMaxReserve);
   std::uint64_t promised = 0;
   for (const auto& allocation : running) promised += allocation.memory;
   const std::uint64_t usable = host.memory_total - reserve;

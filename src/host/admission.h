@@ -17,6 +17,7 @@ struct HostCapacity {
   std::uint64_t memory_total = 0;      // bytes
   std::uint64_t memory_available = 0;  // bytes
   std::vector<int> cpus;               // that the daemon itself may use
+  bool whole = false;                  // all of it is for enclaves: the host keeps back nothing
 };
 HostCapacity read_host_capacity();
 

@@ -38,7 +38,9 @@ void ControlLink::flush() {
   while (sent < outgoing_.size()) {
     const ssize_t got = ::send(socket_.get(), outgoing_.data() + sent, outgoing_.size() - sent, MSG_NOSIGNAL);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno != EAGAIN) sent = outgoing_.size();  // the reading side tells what happened
+    // A vsock that is still connecting says ENOTCONN where others say EAGAIN.
+    if (got < 0 && errno != EAGAIN && errno != ENOTCONN)
+      sent = outgoing_.size();  // the reading side tells what happened
     if (got <= 0) break;
     sent += static_cast<std::size_t>(got);
   }

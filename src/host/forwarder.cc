@@ -151,6 +151,7 @@ class ForwardedConnection {
     if (direction.under_way > 0) return send(direction, direction.rest, 0);
     Bytes& buffer = owner_.buffer_;
     const ssize_t taken = ::recv(direction.from.socket.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (taken < 0 && connecting(direction.from)) return Outcome::kWaiting;
     if (taken < 0) return errno == EAGAIN ? Outcome::kWaiting : errno == EINTR ? Outcome::kMore : Outcome::kReset;
     direction.ended = taken == 0;
     if (direction.ended) return Outcome::kMore;
@@ -179,6 +180,9 @@ class ForwardedConnection {
     return Outcome::kWaiting;
   }
 
+  // A vsock that is still connecting says ENOTCONN where others say EAGAIN, and so does one that failed to.
+  static bool connecting(const Side& side) { return errno == ENOTCONN && !side.hung_up; }
+
   static bool is_small(const Direction& direction, ssize_t taken) {
     return taken > 0 && taken < kSmallTransfer && !direction.from.hung_up;
   }
@@ -187,7 +191,7 @@ class ForwardedConnection {
     const ssize_t given = ::splice(direction.pipe->read_end.get(), nullptr, direction.to.socket.get(), nullptr,
                                    direction.under_way, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (given < 0) {
-      if (errno == EAGAIN) return Outcome::kWaiting;
+      if (errno == EAGAIN || connecting(direction.to)) return Outcome::kWaiting;
       return errno == EINTR ? Outcome::kMore : refused(direction);
     }
     direction.under_way -= static_cast<std::size_t>(given);

@@ -21,6 +21,7 @@ class Machine {
   struct Events {
     std::function<void(net::Descriptor)> control;  // the control channel, once it stands
     std::function<void(std::string_view)> output;
+    std::function<void(const Error&)> failed;    // why it cannot go on; whoever hears it ends it
     std::function<void(int wait_status)> ended;  // once; the machine may be dropped then
   };
   virtual ~Machine() = default;

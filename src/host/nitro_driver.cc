@@ -23,7 +23,7 @@ class NitroDriver final : public ShimDriver {
     std::string cpus;
     std::getline(file, cpus);
     const HugePages pages = read_huge_pages();
-    return {.memory_total = pages.total, .memory_available = pages.free, .cpus = parse_cpu_list(cpus)};
+    return {.memory_total = pages.total, .memory_available = pages.free, .cpus = parse_cpu_list(cpus), .whole = true};
   }
 
  protected:

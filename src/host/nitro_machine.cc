@@ -177,8 +177,9 @@ Result<net::Descriptor> listen_for_heartbeat(NitroDevice& device, milliseconds p
 
 class NitroMachine final : public Machine {
  public:
-  NitroMachine(std::unique_ptr<Enclosure> enclosure, net::Descriptor listener, std::uint64_t cid)
-      : enclosure_(std::move(enclosure)), listener_(std::move(listener)), cid_(cid) {}
+  NitroMachine(std::unique_ptr<Enclosure> enclosure, net::Descriptor listener, std::uint64_t cid,
+               milliseconds heartbeat_time)
+      : enclosure_(std::move(enclosure)), listener_(std::move(listener)), cid_(cid), heartbeat_time_(heartbeat_time) {}
 
   void start(net::Loop& loop, Events events) override {
     loop_ = &loop;
@@ -189,6 +190,12 @@ class NitroMachine final : public Machine {
     ended_->want(true, false);
     knocks_ = loop.watch(listener_.get(), [this](bool, bool, bool) { on_knock(); });
     knocks_->want(true, false);
+    // Other starts of this host wait for the port meanwhile.
+    silence_ = loop.timer([this] {
+      events_.failed(Error(ErrorCode::kUnavailable, "host.nitro.silent", "the enclave's heart did not beat in time",
+                           "its kernel or its runtime did not come up: try the image with --platform qemu"));
+    });
+    silence_->arm(heartbeat_time_);
   }
 
   pid_t pid() const override { return 0; }  // no process of this host's
@@ -201,6 +208,7 @@ class NitroMachine final : public Machine {
   void kill() override {
     if (!loop_ || !ended_) return;
     ended_.reset();
+    silence_->disarm();
     enclosure_->end();
     loop_->post([this] { events_.ended(0); });
   }
@@ -208,7 +216,7 @@ class NitroMachine final : public Machine {
  private:
   void on_knock() {
     net::Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    // An enclave that another start of this host waits for may knock here: it tries again, or fails by its own time.
+    // One start at a time has this port: whoever else knocks is no enclave of ours.
     if (!socket.valid() || !enclosure_->device().is_peer(socket.get(), cid_)) return;
     beat_.reset();
     heartbeat_ = std::move(socket);
@@ -226,26 +234,30 @@ class NitroMachine final : public Machine {
     beat_.reset();
     heartbeat_.reset();
     if (!beats) return;
+    silence_->disarm();
     knocks_.reset();
     listener_.reset();
     alive_ = true;
     auto control = net::start_connect(enclosure_->device().enclave(cid_, net::kControlPort));
     if (control) events_.control(*std::move(control));
-    else kill();
+    else events_.failed(control.error());
   }
 
   void on_ended() {
     ended_.reset();
+    silence_->disarm();
     events_.ended(0);
   }
 
   std::unique_ptr<Enclosure> enclosure_;
   net::Descriptor listener_;
   std::uint64_t cid_;
+  milliseconds heartbeat_time_;
   net::Loop* loop_ = nullptr;
   Events events_;
   std::unique_ptr<net::Source> ended_;
   std::unique_ptr<net::Source> knocks_;
+  std::unique_ptr<net::Timer> silence_;
   net::Descriptor heartbeat_;
   std::unique_ptr<net::Source> beat_;
   bool alive_ = false;
@@ -264,7 +276,7 @@ Status check_nitro(NitroDevice& device) {
 }
 
 Result<std::unique_ptr<Machine>> make_nitro_machine(const EnclaveSpec& spec, std::unique_ptr<NitroDevice> device,
-                                                    milliseconds patience) {
+                                                    milliseconds patience, milliseconds heartbeat_time) {
   GATEWAY_ASSIGN(const image::MappedFile image, image::MappedFile::open(spec.image_file));
   auto enclosure = std::make_unique<Enclosure>(std::move(device));
   GATEWAY_TRY(enclosure->create());
@@ -272,7 +284,7 @@ Result<std::unique_ptr<Machine>> make_nitro_machine(const EnclaveSpec& spec, std
   GATEWAY_TRY(enclosure->add_memory(spec.memory, image.view()));
   GATEWAY_ASSIGN(net::Descriptor listener, listen_for_heartbeat(enclosure->device(), patience));
   GATEWAY_ASSIGN(const std::uint64_t cid, enclosure->start());
-  return std::make_unique<NitroMachine>(std::move(enclosure), std::move(listener), cid);
+  return std::make_unique<NitroMachine>(std::move(enclosure), std::move(listener), cid, heartbeat_time);
 }
 
 }  // namespace gateway::host

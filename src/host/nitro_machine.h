@@ -3,7 +3,8 @@
 //
 // Input:  the driver's answers; the enclave's heartbeat (one byte).
 // Spec:   Linux, include/uapi/linux/nitro_enclaves.h; AWS's heartbeat: byte 0xB7 on the parent's port 9000.
-// Errors: kUnavailable host.nitro.{device,cpus,memory,image,start,heartbeat}; kInvalidArgument host.nitro.memory_small
+// Errors: kUnavailable host.nitro.{device,cpus,memory,image,start,heartbeat,silent}; kInvalidArgument
+// host.nitro.memory_small
 #pragma once
 
 #include "host/enclave_spec.h"
@@ -19,9 +20,10 @@ inline constexpr std::uint64_t kNitroMemoryFactor = 4;
 Status check_nitro(NitroDevice& device);
 
 // Blocks until the enclave is started; it may then still be booting. `patience` is for the port of the heartbeat, which
-// all starts of a host share.
+// all starts of a host share; the enclave must be heard within `heartbeat_time`.
 Result<std::unique_ptr<Machine>> make_nitro_machine(
     const EnclaveSpec& spec, std::unique_ptr<NitroDevice> device,
-    std::chrono::milliseconds patience = std::chrono::milliseconds(20'000));
+    std::chrono::milliseconds patience = std::chrono::milliseconds(20'000),
+    std::chrono::milliseconds heartbeat_time = std::chrono::milliseconds(30'000));
 
 }  // namespace gateway::host

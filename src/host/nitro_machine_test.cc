@@ -136,14 +136,17 @@ class NitroMachineTest : public ::testing::Test {
     spec_.cpus = {2, 3};
   }
   Result<std::unique_ptr<Machine>> make() {
-    return make_nitro_machine(spec_, std::make_unique<FakeNitroDevice>(host_), std::chrono::milliseconds(100));
+    return make_nitro_machine(spec_, std::make_unique<FakeNitroDevice>(host_), std::chrono::milliseconds(100),
+                              heartbeat_time_);
   }
   std::string refusal() {
     const auto machine = make();
     return machine ? "made" : std::string(machine.error().id()) + " " + machine.error().detail();
   }
+  net::Loop loop;  // outlives the machines on it
   Host host_;
   EnclaveSpec spec_;
+  std::chrono::milliseconds heartbeat_time_{10'000};
 };
 
 TEST_F(NitroMachineTest, GivesTheDriverWhatAnEnclaveTakes) {
@@ -251,7 +254,6 @@ class FakeEnclave {
 TEST_F(NitroMachineTest, HearsTheHeartAndOpensTheControlChannel) {
   const auto machine = make();
   ASSERT_TRUE(machine) << machine.error().message();
-  net::Loop loop;
   net::Descriptor control;
   bool ended = false;
   (*machine)->start(loop, Machine::Events{.control =
@@ -260,6 +262,7 @@ TEST_F(NitroMachineTest, HearsTheHeartAndOpensTheControlChannel) {
                                                 loop.stop();
                                               },
                                           .output = [](std::string_view) {},
+                                          .failed = [](const Error&) {},
                                           .ended =
                                               [&](int) {
                                                 ended = true;
@@ -278,12 +281,29 @@ TEST_F(NitroMachineTest, HearsTheHeartAndOpensTheControlChannel) {
   EXPECT_TRUE(ended);
 }
 
+TEST_F(NitroMachineTest, SaysWhenNoHeartBeats) {
+  heartbeat_time_ = std::chrono::milliseconds(50);
+  const auto machine = make();
+  ASSERT_TRUE(machine) << machine.error().message();
+  std::string why;
+  (*machine)->start(loop, Machine::Events{.control = [](net::Descriptor) {},
+                                          .output = [](std::string_view) {},
+                                          .failed =
+                                              [&](const Error& error) {
+                                                why = error.id();
+                                                (*machine)->kill();
+                                              },
+                                          .ended = [&](int) { loop.stop(); }});
+  loop.run();
+  EXPECT_EQ(why, "host.nitro.silent");
+}
+
 TEST_F(NitroMachineTest, AnotherByteIsNoHeartbeat) {
   const auto machine = make();
   ASSERT_TRUE(machine) << machine.error().message();
-  net::Loop loop;
   (*machine)->start(loop, Machine::Events{.control = [](net::Descriptor) { ADD_FAILURE(); },
                                           .output = [](std::string_view) {},
+                                          .failed = [](const Error&) {},
                                           .ended = [&](int) { loop.stop(); }});
   FakeEnclave enclave(host_, 0x42);
   const auto stop = loop.timer([&] { loop.stop(); });
@@ -296,9 +316,9 @@ TEST_F(NitroMachineTest, AStrangersKnockIsNotAnswered) {
   host_.peers_are_the_enclave = false;
   const auto machine = make();
   ASSERT_TRUE(machine) << machine.error().message();
-  net::Loop loop;
   (*machine)->start(loop, Machine::Events{.control = [](net::Descriptor) { ADD_FAILURE(); },
                                           .output = [](std::string_view) {},
+                                          .failed = [](const Error&) {},
                                           .ended = [&](int) {}});
   FakeEnclave enclave(host_, net::kHeartbeat);
   const auto stop = loop.timer([&] { loop.stop(); });
@@ -310,10 +330,10 @@ TEST_F(NitroMachineTest, AStrangersKnockIsNotAnswered) {
 TEST_F(NitroMachineTest, EndsWhenItIsKilled) {
   const auto machine = make();
   ASSERT_TRUE(machine) << machine.error().message();
-  net::Loop loop;
   int ends = 0;
   (*machine)->start(loop, Machine::Events{.control = [](net::Descriptor) {},
                                           .output = [](std::string_view) {},
+                                          .failed = [](const Error&) {},
                                           .ended =
                                               [&](int) {
                                                 ++ends;

@@ -1,5 +1,7 @@
 #include "host/qemu_driver.h"
 
+#include <unistd.h>
+
 #include "host/qemu_machine.h"
 
 namespace gateway::host {
@@ -18,6 +20,9 @@ class QemuDriver final : public ShimDriver {
   Result<EnclaveSpec> prepare(EnclaveSpec spec) override {
     spec.cgroup_note = "QEMU gives the machine its memory";
     spec.qemu_folder = folder_;
+    if (::geteuid() != 0) return spec;
+    GATEWAY_ASSIGN(const KernelIds ids, choose_kernel_ids(spec.slot));  // neither QEMU nor the shim stays root
+    spec.ids.enclave = ids.enclave;
     return spec;
   }
 

@@ -13,7 +13,6 @@ namespace gateway::host {
 // Whether QEMU is there; what to type when not.
 Status check_qemu(const std::string& folder);
 
-// `path`: the enclave's folder, where QEMU finds the socket of its vsock device.
-Result<std::unique_ptr<Machine>> make_qemu_machine(const EnclaveSpec& spec, const std::string& path);
+Result<std::unique_ptr<Machine>> make_qemu_machine(const EnclaveSpec& spec);
 
 }  // namespace gateway::host

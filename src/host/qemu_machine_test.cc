@@ -31,6 +31,7 @@ class QemuMachineTest : public ::testing::Test {
     spec.memory = 300UZ * 1024 * 1024;
     return spec;
   }
+  net::Loop loop;  // outlives the machines on it
   TestFolder folder_;
 };
 
@@ -40,20 +41,20 @@ TEST_F(QemuMachineTest, SaysWhenThereIsNoQemu) {
     ASSERT_FALSE(checked);
     EXPECT_EQ(checked.error().id(), "host.qemu.missing");
   }
-  const auto machine = make_qemu_machine(spec(), folder_.path());
+  const auto machine = make_qemu_machine(spec());
   ASSERT_FALSE(machine);
   EXPECT_EQ(machine.error().id(), "host.qemu.missing");
 }
 
 TEST_F(QemuMachineTest, StartsTheImageAndTellsWhatItPrintedAndHowItEnded) {
   install("for word in \"$@\"; do echo \"$word\"; done\nexit 7\n");
-  const auto machine = make_qemu_machine(spec(), folder_.path());
+  const auto machine = make_qemu_machine(spec());
   ASSERT_TRUE(machine) << machine.error().message();
-  net::Loop loop;
   std::string printed;
   int status = -1;
   (*machine)->start(loop, Machine::Events{.control = [](net::Descriptor) { ADD_FAILURE(); },
                                           .output = [&](std::string_view text) { printed += text; },
+                                          .failed = [](const Error&) {},
                                           .ended =
                                               [&](int wait_status) {
                                                 status = wait_status;
@@ -72,12 +73,12 @@ TEST_F(QemuMachineTest, StartsTheImageAndTellsWhatItPrintedAndHowItEnded) {
 
 TEST_F(QemuMachineTest, IsEndedWhenAskedTo) {
   install("exec sleep 100\n");
-  const auto machine = make_qemu_machine(spec(), folder_.path());
+  const auto machine = make_qemu_machine(spec());
   ASSERT_TRUE(machine) << machine.error().message();
-  net::Loop loop;
   int status = 0;
   (*machine)->start(loop, Machine::Events{.control = [](net::Descriptor) {},
                                           .output = [](std::string_view) {},
+                                          .failed = [](const Error&) {},
                                           .ended =
                                               [&](int wait_status) {
                                                 status = wait_status;

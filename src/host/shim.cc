@@ -33,6 +33,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kBeyondGrace{5'000};        // after the enclave's own grace, it is killed
+constexpr milliseconds kLostTime{3'000};           // between the end of the control channel and that of the enclave
 constexpr milliseconds kTerminationGrace{10'000};  // on SIGTERM
 constexpr milliseconds kDrainTime{2'000};          // for answers that clients have not fetched yet
 constexpr milliseconds kDrainStep{20};
@@ -94,6 +95,11 @@ class Shim {
     parts_.machine->start(
         loop_, Machine::Events{.control = [this](net::Descriptor channel) { start_control(std::move(channel)); },
                                .output = [this](std::string_view text) { on_message(text); },
+                               .failed =
+                                   [this](const Error& why) {
+                                     fail_with(Reported::from(why));
+                                     kill_enclave();
+                                   },
                                .ended = [this](int wait_status) { on_enclave_ended(wait_status); }});
 
     sigset_t signals;
@@ -122,6 +128,13 @@ class Shim {
     });
     start_timer_->arm(parts_.spec.start_timeout);
     stop_timer_ = loop_.timer([this] { kill_enclave(); });
+    lost_timer_ = loop_.timer([this] {
+      fail_with({ErrorCode::kUnavailable,
+                 "host.enclave.protocol",
+                 "the enclave closed its control channel and goes on without",
+                 {}});
+      kill_enclave();
+    });
     drain_timer_ = loop_.timer([this] { drain(); });
   }
 
@@ -195,7 +208,8 @@ class Shim {
   }
 
   void on_control_closed(std::optional<Error> why) {
-    if (!why) return;
+    // An enclave that ends closes it too, and its end is seen in a moment; one that lives on without it serves nobody.
+    if (!why) return status_.state == EnclaveState::kStopping ? void() : lost_timer_->arm(kLostTime);
     fail_with({ErrorCode::kMalformed,
                "host.enclave.protocol",
                "the enclave broke the control channel: " + why->detail(),
@@ -229,6 +243,7 @@ class Shim {
     ended_ = true;
     start_timer_->disarm();
     stop_timer_->disarm();
+    lost_timer_->disarm();
     status_.enclave_pid = 0;
     if (status_.state == EnclaveState::kStopping && !status_.failure) {
       final_state_ = EnclaveState::kStopped;
@@ -276,6 +291,7 @@ class Shim {
   std::unique_ptr<net::Source> signal_source_;
   std::unique_ptr<net::Timer> start_timer_;
   std::unique_ptr<net::Timer> stop_timer_;
+  std::unique_ptr<net::Timer> lost_timer_;
   std::unique_ptr<net::Timer> drain_timer_;
   std::chrono::steady_clock::time_point drain_until_;
   EnclaveState final_state_ = EnclaveState::kFailed;

@@ -25,7 +25,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kAnswerTime{5'000};
-constexpr milliseconds kShimStartTime{30'000};
+constexpr milliseconds kShimStartTime{60'000};  // gigabytes of huge pages take a while
 constexpr std::size_t kMaxReport = 32UZ * 1024;
 constexpr off_t kMaxLog = 1024L * 1024;
 
@@ -172,6 +172,8 @@ Outcome<void> ShimDriver::spawn(const std::string& folder) {
   theirs.reset();
   const auto line = report.read_line(kMaxReport, after(kShimStartTime));
   if (!line) {
+    // One that is only slow must not go on unknown to anybody.
+    if (auto late = ShimInstance::connect(folder)) (*late)->kill();
     return std::unexpected(Reported{ErrorCode::kInternal, "host.shim.silent", "the shim ended before it said anything",
                                     "look into " + folder + "/" + kLogFile});
   }

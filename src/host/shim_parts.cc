@@ -57,9 +57,9 @@ struct Started {
   std::optional<crypto::Certificate> root;  // local: of the virtual NSM
 };
 
-Result<Started> start_machine(const EnclaveSpec& spec, const std::string& path, int folder, const Clock& clock) {
+Result<Started> start_machine(const EnclaveSpec& spec, int folder, const Clock& clock) {
   if (spec.platform == "qemu") {
-    GATEWAY_ASSIGN(auto machine, make_qemu_machine(spec, path));
+    GATEWAY_ASSIGN(auto machine, make_qemu_machine(spec));
     return Started{.machine = std::move(machine), .root = {}};
   }
   if (spec.platform == "nitro") {
@@ -99,7 +99,7 @@ Result<ShimParts> prepare_shim(const std::string& path, const Clock& clock) {
   GATEWAY_ASSIGN(image::Eif image, image::Eif::open(spec.image_file));
   GATEWAY_ASSIGN(net::Descriptor status_socket, listen_in_folder(folder.get(), kStatusSocket, 0600, 64));
 
-  GATEWAY_ASSIGN(Started started, start_machine(spec, path, folder.get(), clock));
+  GATEWAY_ASSIGN(Started started, start_machine(spec, folder.get(), clock));
   GATEWAY_TRY(give_up_root(spec.ids.enclave));
 
   ShimStatus status = first_status(spec, clock);

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 
 namespace gateway::host {
@@ -45,6 +46,7 @@ constexpr std::size_t kMaxPayload = 1024;
 constexpr std::size_t kMaxRegions = 8;
 constexpr std::size_t kMaxQueueSize = 1024;
 constexpr std::size_t kDescriptorSize = 16;
+constexpr int kMessagesPerTurn = 64;
 constexpr std::uint64_t kNoDescriptor = 1U << 8U;
 
 constexpr std::uint16_t kNext = 1;
@@ -70,6 +72,13 @@ void store_index(std::uint8_t* at, std::uint16_t value) {
   std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(at)).store(value, std::memory_order_release);
 }
 
+bool is_event(int descriptor) {
+  std::array<char, 64> link{};
+  const std::string path = "/proc/self/fd/" + std::to_string(descriptor);
+  const ssize_t size = ::readlink(path.c_str(), link.data(), link.size());
+  return size > 0 && std::string_view(link.data(), static_cast<std::size_t>(size)) == "anon_inode:[eventfd]";
+}
+
 template <class T>
 Bytes bytes_of(T value) {
   Bytes out(sizeof value);
@@ -86,9 +95,10 @@ void GuestMemory::clear() {
 
 bool GuestMemory::add(Region region, int file_descriptor, std::uint64_t offset) {
   struct stat file{};
-  // Beyond the file's end an access would be a SIGBUS.
-  if (::fstat(file_descriptor, &file) != 0 || file.st_size < 0 || region.size == 0 ||
-      offset > static_cast<std::uint64_t>(file.st_size) ||
+  // Beyond the file's end an access would be a SIGBUS: it must be long enough, and stay so.
+  const int seals = ::fcntl(file_descriptor, F_GET_SEALS);
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || ::fstat(file_descriptor, &file) != 0 || file.st_size < 0 ||
+      region.size == 0 || offset > static_cast<std::uint64_t>(file.st_size) ||
       region.size > static_cast<std::uint64_t>(file.st_size) - offset || region.guest + region.size < region.guest ||
       region.user + region.size < region.user) {
     return false;
@@ -123,6 +133,10 @@ std::optional<Chain> Virtqueue::take() {
   if (!ready()) return std::nullopt;
   const std::uint16_t offered = load_index(available_ + 2);
   if (offered == next_available_) return std::nullopt;
+  if (static_cast<std::uint16_t>(offered - next_available_) > size_) {
+    broken_ = true;
+    return std::nullopt;
+  }
   Chain chain;
   chain.head = load<std::uint16_t>(available_ + 4 + 2UZ * (next_available_ % size_));
   std::uint16_t index = chain.head;
@@ -199,22 +213,14 @@ struct VhostUser::Message {
   std::uint64_t u64(std::size_t at) const { return at + 8 <= payload.size() ? load<std::uint64_t>(&payload[at]) : 0; }
 };
 
-VhostUser::VhostUser(net::Loop& loop, net::Descriptor listener, Bytes config, Events events)
-    : loop_(loop), listener_(std::move(listener)), config_(std::move(config)), events_(std::move(events)) {
-  source_ = loop_.watch(listener_.get(), [this](bool, bool, bool) { on_connection(); });
+VhostUser::VhostUser(net::Loop& loop, net::Descriptor connection, Bytes config, Events events)
+    : loop_(loop), connection_(std::move(connection)), config_(std::move(config)), events_(std::move(events)) {
+  ::fcntl(connection_.get(), F_SETFL, O_NONBLOCK);
+  source_ = loop_.watch(connection_.get(), [this](bool, bool, bool) { on_messages(); });
   source_->want(true, false);
 }
 
 VhostUser::~VhostUser() = default;
-
-void VhostUser::on_connection() {
-  connection_ = net::Descriptor(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!connection_.valid()) return;
-  source_.reset();
-  listener_.reset();
-  source_ = loop_.watch(connection_.get(), [this](bool, bool, bool) { on_messages(); });
-  source_->want(true, false);
-}
 
 void VhostUser::close(std::string_view why) {
   if (!source_) return;
@@ -266,7 +272,7 @@ std::optional<VhostUser::Message> VhostUser::receive() {
 }
 
 void VhostUser::on_messages() {
-  while (source_ && connection_.valid()) {
+  for (int i = 0; i < kMessagesPerTurn && source_ && connection_.valid(); ++i) {
     auto message = receive();
     if (!message) return;
     if (!handle(*message)) return close("a message that means nothing here");
@@ -310,8 +316,9 @@ bool VhostUser::handle(Message& message) {
       if (!set_memory(message)) return false;
       break;
     case Request::kSetVringNum:
-      if (index >= kQueues || message.u32(4) == 0 || message.u32(4) > kMaxQueueSize) return false;
+      if (index >= kQueues || message.u32(4) > kMaxQueueSize || !std::has_single_bit(message.u32(4))) return false;
       queues_[index].size_ = static_cast<std::uint16_t>(message.u32(4));
+      if (!queues_[index].resolve()) return false;  // rings that were named before have another size now
       break;
     case Request::kSetVringBase:
       if (index >= kQueues) return false;
@@ -365,7 +372,11 @@ bool VhostUser::set_descriptor(Message& message) {
   if (message.payload.size() != 8 || index >= kQueues) return false;
   if ((value & kNoDescriptor) == 0 && message.descriptors.size() != 1) return false;
   net::Descriptor given;
-  if ((value & kNoDescriptor) == 0) given = std::move(message.descriptors.front());
+  if ((value & kNoDescriptor) == 0) {
+    given = std::move(message.descriptors.front());
+    if (!is_event(given.get())) return false;  // anything else could block, or could not be waited for
+    ::fcntl(given.get(), F_SETFL, ::fcntl(given.get(), F_GETFL) | O_NONBLOCK);
+  }
   if (message.request == Request::kSetVringCall) {
     queues_[index].call = std::move(given);
     return true;
@@ -378,10 +389,10 @@ bool VhostUser::set_descriptor(Message& message) {
 
 void VhostUser::watch_kick(std::size_t index) {
   const int kick = queues_[index].kick.get();
-  ::fcntl(kick, F_SETFL, ::fcntl(kick, F_GETFL) | O_NONBLOCK);
   kicks_[index] = loop_.watch(kick, [this, index, kick](bool, bool, bool) {
     eventfd_t count = 0;
     if (::eventfd_read(kick, &count) == 0) events_.kicked(index);
+    else if (errno != EAGAIN && errno != EINTR) close("a queue's event cannot be read");
   });
   kicks_[index]->want(true, false);
   ::eventfd_write(kick, 1);  // what was there before anybody watched

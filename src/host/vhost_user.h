@@ -86,14 +86,13 @@ class VhostUser {
     std::function<void(std::size_t queue)> kicked;
     std::function<void(std::string_view why)> closed;  // QEMU left, or broke the protocol
   };
-  // Takes one connection of `listener`. `config` is the device's configuration space.
-  VhostUser(net::Loop& loop, net::Descriptor listener, Bytes config, Events events);
+  // `connection`: to QEMU. `config` is the device's configuration space.
+  VhostUser(net::Loop& loop, net::Descriptor connection, Bytes config, Events events);
   ~VhostUser();
   Virtqueue& queue(std::size_t index) { return queues_[index]; }
 
  private:
   struct Message;
-  void on_connection();
   void on_messages();
   std::optional<Message> receive();
   bool handle(Message& message);
@@ -105,7 +104,6 @@ class VhostUser {
   void close(std::string_view why);
 
   net::Loop& loop_;
-  net::Descriptor listener_;
   net::Descriptor connection_;
   Bytes config_;
   Events events_;

@@ -1,6 +1,7 @@
 #include "host/vsock_device.h"
 
 #include <errno.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ constexpr std::size_t kTx = 1;
 constexpr std::size_t kHeader = 44;
 constexpr std::size_t kMaxControl = 4 * VsockDevice::kMaxConnections;
 constexpr std::uint16_t kStream = 1;
+constexpr int kChainsPerTurn = 256;
 
 // VIRTIO_VSOCK_OP_*
 constexpr std::uint16_t kRequest = 1;
@@ -96,12 +98,13 @@ struct VsockDevice::Connection {
   bool open = false;  // both sides agreed
   bool peer_sends_no_more = false;
   bool peer_takes_no_more = false;
+  bool reset = false;  // the guest's side is gone
   bool ended = false;  // our side has said that it sends no more
 
   std::uint32_t room() const { return peer_credit - (sent - peer_forwarded); }
 };
 
-VsockDevice::VsockDevice(net::Loop& loop, net::Descriptor listener, std::uint32_t guest_cid, std::uint32_t host_cid,
+VsockDevice::VsockDevice(net::Loop& loop, net::Descriptor machine, std::uint32_t guest_cid, std::uint32_t host_cid,
                          Events events, std::size_t max_connections)
     : guest_cid_(guest_cid),
       host_cid_(host_cid),
@@ -110,7 +113,7 @@ VsockDevice::VsockDevice(net::Loop& loop, net::Descriptor listener, std::uint32_
       max_connections_(max_connections) {
   Bytes config(8);  // le64 guest_cid
   for (std::size_t i = 0; i < 4; ++i) config[i] = static_cast<std::uint8_t>(guest_cid >> (8 * i));
-  device_ = std::make_unique<VhostUser>(loop, std::move(listener), std::move(config),
+  device_ = std::make_unique<VhostUser>(loop, std::move(machine), std::move(config),
                                         VhostUser::Events{.kicked = [this](std::size_t queue) { on_kick(queue); },
                                                           .closed =
                                                               [this](std::string_view why) {
@@ -131,7 +134,11 @@ void VsockDevice::on_kick(std::size_t queue) {
 void VsockDevice::take_packets() {
   Virtqueue& queue = device_->queue(kTx);
   bool any = false;
-  while (control_.size() < kMaxControl) {
+  for (int taken = 0; control_.size() < kMaxControl; ++taken) {
+    if (taken == kChainsPerTurn) {
+      ::eventfd_write(queue.kick.get(), 1);  // the rest when others had their turn
+      break;
+    }
     const auto chain = queue.take();
     if (!chain) break;
     any = true;
@@ -165,7 +172,11 @@ void VsockDevice::take(const Packet& packet, std::span<const std::span<const std
   connection.peer_forwarded = packet.forwarded;
   switch (packet.operation) {
     case kResponse: connection.open = true; break;
-    case kReset: return forget(key, false);
+    case kReset:
+      // What it had said before is still its peer's.
+      connection.peer_sends_no_more = connection.peer_takes_no_more = connection.reset = connection.ended = true;
+      if (!drain(connection)) return;
+      break;
     case kShutdown:
       connection.peer_sends_no_more = connection.peer_sends_no_more || (packet.flags & kNoSend) != 0;
       connection.peer_takes_no_more = connection.peer_takes_no_more || (packet.flags & kNoReceive) != 0;
@@ -173,12 +184,13 @@ void VsockDevice::take(const Packet& packet, std::span<const std::span<const std
       break;
     case kData: {
       std::size_t left = packet.size;
+      if (left > kCredit - connection.pending.size()) return forget(key, true);
       for (const std::span<const std::uint8_t> part : data) {
         const std::size_t size = std::min(left, part.size());
         append(connection.pending, part.first(size));
         left -= size;
       }
-      if (left > 0 || connection.pending.size() > kCredit) return forget(key, true);
+      if (left > 0) return forget(key, true);
       if (!drain(connection)) return;
       break;
     }
@@ -218,11 +230,12 @@ Result<net::Descriptor> VsockDevice::open(const Key& key) {
   connection->key = key;
   connection->socket = net::Descriptor(ends[0]);
   Connection& one = *connection;
-  connection->source = loop_.watch(ends[0], [this, &one](bool, bool writable, bool) {
-    if (writable && !drain(one)) return;
-    pump(one);
+  connection->source = loop_.watch(ends[0], [this, &one](bool, bool writable, bool hung_up) {
+    if (hung_up && !one.open) forget(Key(one.key), true);
+    else if (!writable || drain(one)) pump(one);
     flush_control();
   });
+  one.source->want(true, false);
   connections_[key] = std::move(connection);
   return net::Descriptor(ends[1]);
 }
@@ -294,8 +307,12 @@ void VsockDevice::pump(Connection& connection) {
       left -= size;
       if (size > 0) parts.push_back({part.data() + header, size});
     }
-    const ssize_t got =
-        parts.empty() ? -1 : ::readv(connection.socket.get(), parts.data(), static_cast<int>(parts.size()));
+    if (parts.empty()) {  // no room for anything but a header
+      queue.give(chain->head, 0);
+      any = true;
+      continue;
+    }
+    const ssize_t got = ::readv(connection.socket.get(), parts.data(), static_cast<int>(parts.size()));
     if (got <= 0) {
       queue.put_back();
       wants_more = got < 0;
@@ -303,7 +320,8 @@ void VsockDevice::pump(Connection& connection) {
       if (ended) {
         connection.ended = true;
         // A Unix socket that is closed says no more and takes no more; one that is shut half-way still takes.
-        const bool gone = connection.peer_sends_no_more || ::send(connection.socket.get(), "", 0, MSG_NOSIGNAL) != 0;
+        const bool gone = connection.pending.empty() &&
+                          (connection.peer_sends_no_more || ::send(connection.socket.get(), "", 0, MSG_NOSIGNAL) != 0);
         send(kShutdown, key, gone ? kNoReceive | kNoSend : kNoSend);
       }
       break;
@@ -353,7 +371,7 @@ bool VsockDevice::drain(Connection& connection) {
   if (connection.forwarded - connection.told > kCredit / 2) send(kCreditUpdate, key);
   if (connection.pending.empty() && connection.peer_sends_no_more) {
     if (connection.peer_takes_no_more) {
-      forget(key, true);
+      forget(key, !connection.reset);
       return false;
     }
     ::shutdown(connection.socket.get(), SHUT_WR);

@@ -23,8 +23,8 @@ class VsockDevice {
   struct Events {
     std::function<void(std::string_view why)> closed;  // the machine has left
   };
-  // `listener`: where QEMU knocks. `host_cid`: under which cid the guest sees this side.
-  VsockDevice(net::Loop& loop, net::Descriptor listener, std::uint32_t guest_cid, std::uint32_t host_cid, Events events,
+  // `machine`: a connection to QEMU. `host_cid`: under which cid the guest sees this side.
+  VsockDevice(net::Loop& loop, net::Descriptor machine, std::uint32_t guest_cid, std::uint32_t host_cid, Events events,
               std::size_t max_connections = kMaxConnections);
   ~VsockDevice();
 

@@ -2,21 +2,18 @@
 // rings in memory that both sides map.
 #include "host/vsock_device.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstring>
 #include <future>
 #include <thread>
-
-#include "host/test_folder.h"
-#include "net/address.h"
 
 namespace gateway::host {
 namespace {
@@ -50,14 +47,12 @@ struct Packet {
 // The driver and QEMU in one. Blocking, with patience.
 class FakeGuest {
  public:
-  explicit FakeGuest(const std::string& path) {
-    socket_ = net::Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-    EXPECT_EQ(::connect(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    memory_file_ = net::Descriptor(::memfd_create("guest", MFD_CLOEXEC));
+  explicit FakeGuest(net::Descriptor socket, bool seal = true) : socket_(std::move(socket)) {
+    memory_file_ = net::Descriptor(::memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     EXPECT_EQ(::ftruncate(memory_file_.get(), kMemory), 0);
+    if (seal) {
+      EXPECT_EQ(::fcntl(memory_file_.get(), F_ADD_SEALS, F_SEAL_SHRINK), 0);
+    }
     memory_ =
         static_cast<std::uint8_t*>(::mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_SHARED, memory_file_.get(), 0));
   }
@@ -248,10 +243,8 @@ class FakeGuest {
 class VsockDeviceTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::string path = folder_.path() + "/vsock.sock";
-    auto listener = net::listen_on({.kind = net::Address::Kind::kUnix, .host = path}, 1);
-    ASSERT_TRUE(listener);
-    device_ = std::make_unique<VsockDevice>(loop_, *std::move(listener), kGuest, kHost,
+    auto [ours, theirs] = connection();
+    device_ = std::make_unique<VsockDevice>(loop_, std::move(ours), kGuest, kHost,
                                             VsockDevice::Events{.closed =
                                                                     [this](std::string_view why) {
                                                                       why_ = why;
@@ -260,7 +253,12 @@ class VsockDeviceTest : public ::testing::Test {
                                             kMost);
     device_->accept(9000, [this](net::Descriptor socket) { accepted_.set_value(std::move(socket)); });
     thread_ = std::thread([this] { loop_.run(); });
-    guest_ = std::make_unique<FakeGuest>(path);
+    guest_ = std::make_unique<FakeGuest>(std::move(theirs));
+  }
+  static std::pair<net::Descriptor, net::Descriptor> connection() {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+    return {net::Descriptor(ends[0]), net::Descriptor(ends[1])};
   }
   void TearDown() override {
     guest_.reset();
@@ -307,11 +305,11 @@ class VsockDeviceTest : public ::testing::Test {
     return closed_;
   }
 
-  TestFolder folder_;
   net::Loop loop_;
   std::unique_ptr<VsockDevice> device_;
   std::promise<net::Descriptor> accepted_;
   std::atomic<bool> closed_{false};
+  std::atomic<bool> again_{false};
   std::string why_;
   std::thread thread_;
   std::unique_ptr<FakeGuest> guest_;
@@ -447,6 +445,38 @@ TEST_F(VsockDeviceTest, TakesNoMoreThanItGaveCreditFor) {
   EXPECT_GE(sent, std::size_t{VsockDevice::kCredit});
 }
 
+// One packet that names the same memory many times over: refused by what it says, before anything is copied.
+TEST_F(VsockDeviceTest, APacketBeyondTheCreditIsNotCopied) {
+  guest_->set_up();
+  const net::Descriptor socket = open_from_guest();
+  guest_->send({.source_port = 5000, .target_port = 9000, .operation = kData, .data = "x", .size = 0xffff'ffff});
+  EXPECT_EQ(guest_->receive().operation, kReset);
+  EXPECT_TRUE(ended(socket));
+}
+
+TEST_F(VsockDeviceTest, WhatWasSaidBeforeAResetIsStillHeard) {
+  guest_->set_up();
+  const net::Descriptor socket = open_from_guest();
+  // More than the socket takes at once, and nobody reads yet.
+  const std::string part(4000, 'x');
+  std::size_t sent = 0;
+  for (; sent + part.size() <= 240'000; sent += part.size()) {
+    guest_->send({.source_port = 5000, .target_port = 9000, .operation = kData, .data = part});
+  }
+  guest_->send({.source_port = 5000, .target_port = 9000, .operation = kReset});
+  EXPECT_EQ(read_some(socket, sent).size(), sent);
+  EXPECT_TRUE(ended(socket));
+}
+
+TEST_F(VsockDeviceTest, AConnectionThatItsOwnerGaveUpIsForgotten) {
+  guest_->set_up();
+  net::Descriptor socket = connect(7001);
+  EXPECT_EQ(guest_->receive().operation, kRequest);
+  socket.reset();
+  EXPECT_EQ(guest_->receive().operation, kReset);
+  EXPECT_EQ(on_loop([&] { return device_->connections(); }), 0U);
+}
+
 TEST_F(VsockDeviceTest, APacketThatSaysMoreThanItHasEndsItsConnection) {
   guest_->set_up();
   const net::Descriptor socket = open_from_guest();
@@ -495,6 +525,11 @@ INSTANTIATE_TEST_SUITE_P(All, VsockDeviceRing,
                                                      guest.write_descriptor(1, 1, kGuestBase, 16, 1, 0);
                                                      guest.offer(1, 0);
                                                    }},
+                                           BadRing{"MoreThanTheRingHolds",
+                                                   [](FakeGuest& guest) {
+                                                     guest.write_descriptor(1, 0, kGuestBase, 16, 0);
+                                                     for (int i = 0; i < 3 * kQueueSize; ++i) guest.offer(1, 0);
+                                                   }},
                                            BadRing{"HeadBeyondTheRing",
                                                    [](FakeGuest& guest) { guest.offer(1, kQueueSize); }},
                                            BadRing{"NextBeyondTheRing",
@@ -532,6 +567,20 @@ TEST_P(VhostUserMessage, ThatMeansNothingEndsTheDevice) {
   EXPECT_TRUE(device_closed());
 }
 
+TEST_F(VsockDeviceTest, MemoryThatCouldShrinkUnderItEndsTheDevice) {
+  guest_.reset();
+  auto [ours, theirs] = connection();
+  on_loop([&, ours = std::move(ours)]() mutable {
+    device_.reset();
+    device_ = std::make_unique<VsockDevice>(loop_, std::move(ours), kGuest, kHost,
+                                            VsockDevice::Events{.closed = [this](std::string_view) { again_ = true; }});
+    return 0;
+  });
+  FakeGuest unsealed(std::move(theirs), false);
+  unsealed.give_memory();
+  EXPECT_TRUE(unsealed.closed_by_peer());
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, VhostUserMessage,
     ::testing::Values(
@@ -551,6 +600,20 @@ INSTANTIATE_TEST_SUITE_P(
                      guest.give_memory();
                      guest.send_message(8, FakeGuest::pair(0, 16));
                      guest.send_message(9, FakeGuest::numbers({0, 1, 2, 3, 0}));
+                   }},
+        BadMessage{"ALargerQueueThanItsRingsHaveRoomFor",
+                   [](FakeGuest& guest) {
+                     guest.give_memory();
+                     guest.send_message(8, FakeGuest::pair(0, 1));
+                     const std::uint64_t end = kUserBase + kMemory;
+                     guest.send_message(9, FakeGuest::numbers({0, end - 16, end - 32, end - 48, 0}));
+                     guest.send_message(8, FakeGuest::pair(0, 1024));
+                   }},
+        BadMessage{"QueueOfAnOddSize", [](FakeGuest& guest) { guest.send_message(8, FakeGuest::pair(0, 12)); }},
+        BadMessage{"KickThatIsNoEvent",
+                   [](FakeGuest& guest) {
+                     const net::Descriptor file(::memfd_create("x", MFD_CLOEXEC));
+                     guest.send_message(12, FakeGuest::numbers({0}), file.get());
                    }},
         BadMessage{"KickWithoutADescriptor", [](FakeGuest& guest) { guest.send_message(12, FakeGuest::numbers({0})); }},
         BadMessage{"ConfigLargerThanItsMessage",

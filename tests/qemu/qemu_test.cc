@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
@@ -38,6 +39,8 @@ class Qemu : public ::testing::Test {
   static void SetUpTestSuite() {
     if (qemu_folder().empty()) return;
     site_ = new Site();
+    // A daemon that runs as root gives QEMU a user of its own, which reads no home folder.
+    std::filesystem::copy(qemu_folder(), site_->file("qemu"), std::filesystem::copy_options::recursive);
     start_daemon();
   }
   static void TearDownTestSuite() {
@@ -51,7 +54,7 @@ class Qemu : public ::testing::Test {
     GTEST_SKIP() << "GATEWAY_QEMU is not set";
   }
 
-  static void start_daemon() { site_->start_daemon("qemu = \"" + qemu_folder() + "\"\n"); }
+  static void start_daemon() { site_->start_daemon("qemu = \"" + site_->file("qemu") + "\"\n"); }
   static std::string build(const std::string& name, const std::string& runtime) {
     return site_->build_echo({.name = name, .kernel = "debian", .cmdline = kCmdline, .more = {}, .runtime = runtime});
   }
