@@ -64,12 +64,12 @@ template <class T>
 void store(std::uint8_t* to, T value) {
   std::memcpy(to, &value, sizeof value);
 }
-// The indices: what was written before them is seen by whoever sees them.
+// The indices: what was written before them is seen by whoever sees them, and what is asked after them is asked later.
 std::uint16_t load_index(std::uint8_t* at) {
-  return std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(at)).load(std::memory_order_acquire);
+  return std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(at)).load();
 }
 void store_index(std::uint8_t* at, std::uint16_t value) {
-  std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(at)).store(value, std::memory_order_release);
+  std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(at)).store(value);
 }
 
 bool is_event(int descriptor) {
@@ -175,8 +175,7 @@ void Virtqueue::give(std::uint16_t head, std::uint32_t written) {
 
 void Virtqueue::notify() const {
   if (!ready() || !call.valid()) return;
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if ((load<std::uint16_t>(available_) & kNoInterrupt) != 0) return;
+  if ((load_index(available_) & kNoInterrupt) != 0) return;  // its flags
   [[maybe_unused]] const int told = ::eventfd_write(call.get(), 1);
 }
 
