@@ -236,11 +236,13 @@ TEST_F(Qemu, AnswersAPromptFromALanguageModel) {
   }
   ASSERT_EQ(built.status, 0) << built.both();
   const Running enclave = start(image, "assistant");
-  const Answer answer =
-      ask(enclave, "/v1/completions", R"({"model":"kjv-small","prompt":"In the beginning","max_tokens":16})");
+  const Answer answer = ask(enclave, "/v1/completions",
+                            R"({"model":"kjv-small","prompt":"In the beginning","max_tokens":16,"temperature":0})");
   EXPECT_EQ(answer.status, 200) << answer.body;
   EXPECT_FALSE(json_at(answer.body, "/choices/0/text").value_or("").empty()) << answer.body;
-  EXPECT_EQ(json_at(answer.body, "/usage/completion_tokens"), "16");
+  // It may say less than it may: a model ends when it likes.
+  const int tokens = std::stoi(json_at(answer.body, "/usage/completion_tokens").value_or("0"));
+  EXPECT_TRUE(tokens >= 1 && tokens <= 16) << answer.body;
 }
 
 }  // namespace
