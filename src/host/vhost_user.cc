@@ -111,22 +111,21 @@ bool GuestMemory::add(Region region, int file_descriptor, std::uint64_t offset) 
   return true;
 }
 
-std::uint8_t* GuestMemory::at_guest(std::uint64_t address, std::uint64_t size) const {
+std::uint8_t* GuestMemory::at(std::uint64_t Region::* base, std::uint64_t address, std::uint64_t size) const {
   for (const Region& region : regions_) {
-    if (address < region.guest || address - region.guest >= region.size) continue;
-    const std::uint64_t inside = address - region.guest;
+    if (address < region.*base || address - region.*base >= region.size) continue;
+    const std::uint64_t inside = address - region.*base;
     return size <= region.size - inside ? region.start + inside : nullptr;
   }
   return nullptr;
 }
 
+std::uint8_t* GuestMemory::at_guest(std::uint64_t address, std::uint64_t size) const {
+  return at(&Region::guest, address, size);
+}
+
 std::uint8_t* GuestMemory::at_user(std::uint64_t address, std::uint64_t size) const {
-  for (const Region& region : regions_) {
-    if (address < region.user || address - region.user >= region.size) continue;
-    const std::uint64_t inside = address - region.user;
-    return size <= region.size - inside ? region.start + inside : nullptr;
-  }
-  return nullptr;
+  return at(&Region::user, address, size);
 }
 
 std::optional<Chain> Virtqueue::take() {

@@ -42,6 +42,7 @@ class GuestMemory {
   std::uint8_t* at_user(std::uint64_t address, std::uint64_t size) const;
 
  private:
+  std::uint8_t* at(std::uint64_t Region::* base, std::uint64_t address, std::uint64_t size) const;
   std::vector<Region> regions_;
 };
 
