@@ -11,6 +11,7 @@
 #include <cstring>
 #include <thread>
 
+#include "host/heartbeat.h"
 #include "image/file.h"
 #include "net/enclave_ports.h"
 
@@ -218,20 +219,10 @@ class NitroMachine final : public Machine {
     net::Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     // One start at a time has this port: whoever else knocks is no enclave of ours.
     if (!socket.valid() || !enclosure_->device().is_peer(socket.get(), cid_)) return;
-    beat_.reset();
-    heartbeat_ = std::move(socket);
-    beat_ = loop_->watch(heartbeat_.get(), [this](bool, bool, bool) { on_heartbeat(); });
-    beat_->want(true, false);
+    heartbeat_ = std::make_unique<Heartbeat>(*loop_, std::move(socket), [this](bool beats) { on_heartbeat(beats); });
   }
 
-  void on_heartbeat() {
-    std::uint8_t byte = 0;
-    const ssize_t got = ::recv(heartbeat_.get(), &byte, 1, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    const bool beats = got == 1 && byte == net::kHeartbeat;
-    if (beats) [[maybe_unused]]
-      const ssize_t sent = ::send(heartbeat_.get(), &byte, 1, MSG_NOSIGNAL);
-    beat_.reset();
+  void on_heartbeat(bool beats) {
     heartbeat_.reset();
     if (!beats) return;
     silence_->disarm();
@@ -258,8 +249,7 @@ class NitroMachine final : public Machine {
   std::unique_ptr<net::Source> ended_;
   std::unique_ptr<net::Source> knocks_;
   std::unique_ptr<net::Timer> silence_;
-  net::Descriptor heartbeat_;
-  std::unique_ptr<net::Source> beat_;
+  std::unique_ptr<Heartbeat> heartbeat_;
   bool alive_ = false;
 };
 

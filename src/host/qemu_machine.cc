@@ -16,6 +16,7 @@
 #include <array>
 #include <cstring>
 
+#include "host/heartbeat.h"
 #include "host/vsock_device.h"
 #include "net/enclave_ports.h"
 
@@ -109,20 +110,10 @@ class QemuMachine final : public ProcessMachine {
 
  private:
   void expect_heartbeat(net::Descriptor socket) {
-    heartbeat_source_.reset();
-    heartbeat_ = std::move(socket);
-    heartbeat_source_ = loop_->watch(heartbeat_.get(), [this](bool, bool, bool) { on_heartbeat(); });
-    heartbeat_source_->want(true, false);
+    heartbeat_ = std::make_unique<Heartbeat>(*loop_, std::move(socket), [this](bool beats) { on_heartbeat(beats); });
   }
 
-  void on_heartbeat() {
-    std::uint8_t byte = 0;
-    const ssize_t got = ::recv(heartbeat_.get(), &byte, 1, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    const bool beats = got == 1 && byte == net::kHeartbeat;
-    if (beats) [[maybe_unused]]
-      const ssize_t sent = ::send(heartbeat_.get(), &byte, 1, MSG_NOSIGNAL);
-    heartbeat_source_.reset();
+  void on_heartbeat(bool beats) {
     heartbeat_.reset();
     if (!beats || alive_) return;
     alive_ = true;
@@ -141,8 +132,7 @@ class QemuMachine final : public ProcessMachine {
   net::Descriptor to_qemu_;
   net::Loop* loop_ = nullptr;
   std::unique_ptr<VsockDevice> vsock_;
-  net::Descriptor heartbeat_;
-  std::unique_ptr<net::Source> heartbeat_source_;
+  std::unique_ptr<Heartbeat> heartbeat_;
   bool alive_ = false;
 };
 
