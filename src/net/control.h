@@ -19,6 +19,7 @@ enum class ControlType : std::uint8_t {
   kReady = 17,
   kFatal = 18,  // dotted id, newline, detail: the enclave is about to stop
   kPong = 19,
+  kDial = 20,  // u16be: so many connections to the egress port are wanted (net/egress_link.h)
 };
 
 inline constexpr std::size_t kMaxControlBody = 1024UZ * 1024;

@@ -10,5 +10,6 @@ inline constexpr std::uint32_t kHeartbeatPort = 9000;  // of the parent; fixed b
 inline constexpr std::uint8_t kHeartbeat = 0xB7;
 inline constexpr std::uint32_t kControlPort = 7000;  // of the enclave
 inline constexpr std::uint32_t kIngressPort = 7001;  // of the enclave
+inline constexpr std::uint32_t kEgressPort = 7002;   // of the enclave: the host dials when it is asked to
 
 }  // namespace gateway::net

@@ -1,0 +1,101 @@
+// Bytes between two sockets, both ways, never looked into.
+//
+// From the near side (TCP) to the far one (a Unix socket or vsock) by splice(2), through pipes that are borrowed only
+// while bytes are under way; back through one buffer that all relays of a loop share, with a rest of a relay's own
+// while the near side does not take it. So an idle relay costs two descriptors and no buffer, and a slow reader holds
+// up nobody but itself. Ends travel in order: a half-close is passed on after the last byte; a reset is passed on as a
+// reset and drops what was under way, as TCP would. Threads: everything on the loop's own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "net/descriptor.h"
+#include "net/loop.h"
+
+namespace gateway::net {
+
+// Pipes between transfers; always empty while they lie here.
+class PipePool {
+ public:
+  struct Pipe {
+    Descriptor read_end;
+    Descriptor write_end;
+  };
+  PipePool(std::size_t spare, std::size_t size) : spare_(spare), size_(size) {}
+  std::optional<Pipe> take();
+  void give_back(Pipe pipe);
+
+ private:
+  std::vector<Pipe> pipes_;
+  std::size_t spare_;
+  std::size_t size_;
+};
+
+// What the relays of one loop share.
+struct RelayShare {
+  explicit RelayShare(Loop& on, std::size_t spare_pipes = 64, std::size_t pipe_size = 256UZ * 1024);
+  Loop& loop;
+  PipePool pipes;  // of a size that is asked for; the kernel may give less to ordinary users
+  Bytes buffer;    // bytes on their way back
+};
+
+class Relay {
+ public:
+  // `first`: bytes that were read from the near side already, or that the far side must see before all others.
+  // `closed` is called once, as the last thing that the relay does on the loop's stack: defer its destruction.
+  Relay(RelayShare& share, Descriptor near, Descriptor far, std::function<void()> closed, Bytes first = {});
+  ~Relay();
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+  void start();
+
+ private:
+  struct Side {
+    Descriptor socket;
+    std::unique_ptr<Source> source;
+    bool hung_up = false;  // no longer watched: reads and writes cannot block any more
+  };
+  // From TCP to a Unix socket splice(2) hands pages on and costs a fraction of a copy; the other way round it costs
+  // half as much again, because TCP then sends page by page (bench/forwarder).
+  enum class Way : std::uint8_t { kSplice, kCopy };
+  struct Direction {
+    Side& from;
+    Side& to;
+    Way way;
+    std::optional<PipePool::Pipe> pipe = std::nullopt;  // kSplice: present exactly while bytes are under way
+    Bytes rest = {};                                    // what the receiver has not taken yet, outside a pipe
+    std::size_t under_way = 0;
+    bool ended = false;     // the sender has finished
+    bool finished = false;  // the end was passed on, or the receiver takes no more
+  };
+  enum class Outcome : std::uint8_t { kWaiting, kMore, kReset };
+
+  void on_event(Side& side, bool readable, bool writable, bool hung_up);
+  bool turn(Direction& direction);
+  Outcome transfer(Direction& direction);
+  Outcome copy(Direction& direction);
+  Outcome send(Direction& direction, ByteView bytes, ssize_t taken);
+  Outcome refused(Direction& direction);
+  Outcome pass_on(Direction& direction, ssize_t taken);
+  static bool connecting(const Side& side);
+  static bool is_small(const Direction& direction, ssize_t taken);
+  void update_interest();
+  void reset();
+  void close();
+
+  RelayShare& share_;
+  std::function<void()> closed_;
+  Side near_;
+  Side far_;
+  Direction outward_;
+  Direction inward_;
+};
+
+// Dead peers are noticed within minutes; slow ones may take all the time they want. TCP alone.
+void notice_dead_peers(int socket);
+
+}  // namespace gateway::net
