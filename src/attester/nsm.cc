@@ -116,6 +116,18 @@ Result<Bytes> NsmClient::attest(ByteView report_data, std::optional<ByteView> no
   return read_single(answer, NsmOperation::kAttestation, "document");
 }
 
+Result<Bytes> Attester::attest_key(ByteView, ByteView) {
+  return fail(ErrorCode::kUnsupported, "attester.no_key", "evidence of this platform has no field for a key");
+}
+
+Result<Bytes> NsmClient::attest_key(ByteView report_data, ByteView spki) {
+  NsmRequest request{.operation = NsmOperation::kAttestation};
+  request.user_data = report_data;
+  request.public_key = spki;
+  GATEWAY_ASSIGN(const Bytes answer, transact(*device_, request));
+  return read_single(answer, NsmOperation::kAttestation, "document");
+}
+
 Status NsmClient::extend_register(unsigned index, ByteView data) {
   NsmRequest request{.operation = NsmOperation::kExtendPcr, .index = index};
   request.data = data;

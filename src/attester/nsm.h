@@ -53,6 +53,7 @@ class NsmClient final : public Attester {
       : device_(std::move(device)), platform_(platform) {}
   attestation::Platform platform() const override { return platform_; }
   Result<Bytes> attest(ByteView report_data, std::optional<ByteView> nonce) override;
+  Result<Bytes> attest_key(ByteView report_data, ByteView spki) override;
   Status extend_register(unsigned index, ByteView data) override;
   Status lock_registers(unsigned count) override;
   Result<Bytes> random() override;

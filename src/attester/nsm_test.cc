@@ -9,6 +9,7 @@
 #include <functional>
 #include <thread>
 
+#include "attestation/nitro/document.h"
 #include "attester/nsm_frames.h"
 #include "attester/nsm_protocol.h"
 #include "attester/virtual_nsm.h"
@@ -248,6 +249,46 @@ TEST(SocketNsm, CarriesRequestsAndAnswers) {
   peer.join();
   ASSERT_TRUE(answer);
   EXPECT_EQ(*answer, Bytes(kNsmMaxResponse, 9));
+}
+
+// A TEE whose evidence has no field for a key.
+class KeylessAttester final : public Attester {
+ public:
+  attestation::Platform platform() const override { return attestation::Platform::kSnp; }
+  Result<Bytes> attest(ByteView, std::optional<ByteView>) override { return Bytes{}; }
+  Status extend_register(unsigned, ByteView) override { return {}; }
+  Status lock_registers(unsigned) override { return {}; }
+  Result<Bytes> random() override { return Bytes{}; }
+  Result<Time> trusted_time() override { return Time{}; }
+};
+
+TEST(Attester, VouchesForNoKeyUnlessItsEvidenceCan) {
+  EXPECT_EQ(id(KeylessAttester().attest_key(Bytes(64), Bytes(294))), "attester.no_key");
+}
+
+TEST(NsmClient, VouchesForAKeyInItsOwnField) {
+  const LocalRoot root = *LocalRoot::create(SystemClock().now());
+  const SystemClock clock;
+  auto nsm = std::make_shared<VirtualNsm>(root, "i-test", std::array<ByteArray<48>, 3>{}, clock);
+  class Device final : public NsmDevice {
+   public:
+    explicit Device(std::shared_ptr<VirtualNsm> nsm) : nsm_(std::move(nsm)) {}
+    Result<Bytes> transact(ByteView request) override { return nsm_->answer(request); }
+
+   private:
+    std::shared_ptr<VirtualNsm> nsm_;
+  };
+  NsmClient client(std::make_unique<Device>(nsm), attestation::Platform::kLocal);
+  const Bytes report_data(64, 1);
+  const Bytes spki(294, 2);
+  const auto document = client.attest_key(report_data, spki);
+  ASSERT_TRUE(document) << document.error().message();
+  const auto parsed = attestation::nitro::parse_document(*document);
+  ASSERT_TRUE(parsed) << parsed.error().message();
+  ASSERT_TRUE(parsed->public_key && parsed->user_data);
+  EXPECT_TRUE(equal(*parsed->public_key, spki));
+  EXPECT_TRUE(equal(*parsed->user_data, report_data));
+  EXPECT_FALSE(parsed->nonce);
 }
 
 TEST(SocketNsm, RefusesOversizedFrames) {

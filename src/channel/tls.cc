@@ -180,6 +180,10 @@ Result<TlsStream> TlsStream::connect(const TlsContext& context, net::Descriptor 
   if (context.impl().names_are_proven && !expect_name(impl->ssl.get(), name, address)) {
     return setup_failed("the server's name cannot be checked");
   }
+  if (const Clock* const clock = context.impl().clock) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(clock->now().time_since_epoch()).count();
+    X509_VERIFY_PARAM_set_time(SSL_get0_param(impl->ssl.get()), static_cast<std::time_t>(seconds));
+  }
   SSL_set_connect_state(impl->ssl.get());
   return TlsStream(std::move(impl));
 }

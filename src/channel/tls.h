@@ -43,10 +43,14 @@ class TlsContext {
   // A client of the web: TLS 1.2 or 1.3, a chain to one of the system's roots or of these, and the name that connect()
   // was given. For fetching what is public and signed; never for a session that carries a secret.
   static Result<TlsContext> web_client(std::span<const crypto::Certificate> further_roots = {});
+  // An enclave's client of a service that has no evidence: as web_client, but with these roots alone and no other time
+  // than the clock's, which outlives the context. Both are measured or attested; neither is the host's.
+  static Result<TlsContext> service_client(std::span<const crypto::Certificate> roots, const Clock& clock);
   struct Impl;
   const Impl& impl() const { return *impl_; }
 
  private:
+  static Result<std::shared_ptr<Impl>> make_web(std::span<const crypto::Certificate> roots);
   explicit TlsContext(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
 };

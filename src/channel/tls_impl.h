@@ -19,7 +19,8 @@ using UniqueSsl = std::unique_ptr<SSL, Freer<SSL_free>>;
 
 struct TlsContext::Impl {
   UniqueContext context;
-  bool names_are_proven = false;  // web_client
+  bool names_are_proven = false;  // web_client, service_client
+  const Clock* clock = nullptr;   // service_client: when certificates are judged; none: the machine's
 };
 
 }  // namespace gateway::channel

@@ -17,7 +17,7 @@ std::unexpected<Error> setup_failed(const char* what) {
 
 }  // namespace
 
-Result<TlsContext> TlsContext::web_client(std::span<const crypto::Certificate> further_roots) {
+Result<std::shared_ptr<TlsContext::Impl>> TlsContext::make_web(std::span<const crypto::Certificate> roots) {
   UniqueContext context(SSL_CTX_new(TLS_client_method()));
   SSL_CTX* const ctx = context.get();
   if (!context || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
@@ -29,13 +29,26 @@ Result<TlsContext> TlsContext::web_client(std::span<const crypto::Certificate> f
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_verify_depth(ctx, kMaxDepth);
-  if (SSL_CTX_set_default_verify_paths(ctx) != 1) return setup_failed("the system's roots cannot be used");
-  for (const crypto::Certificate& root : further_roots) {
+  for (const crypto::Certificate& root : roots) {
     if (root.native() == nullptr || X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), root.native()) != 1) {
-      return setup_failed("a further root cannot be used");
+      return setup_failed("a root cannot be used");
     }
   }
-  return TlsContext(std::make_shared<const Impl>(Impl{.context = std::move(context), .names_are_proven = true}));
+  return std::make_shared<Impl>(Impl{.context = std::move(context), .names_are_proven = true});
+}
+
+Result<TlsContext> TlsContext::web_client(std::span<const crypto::Certificate> further_roots) {
+  GATEWAY_ASSIGN(const std::shared_ptr<Impl> impl, make_web(further_roots));
+  if (SSL_CTX_set_default_verify_paths(impl->context.get()) != 1) {
+    return setup_failed("the system's roots cannot be used");
+  }
+  return TlsContext(impl);
+}
+
+Result<TlsContext> TlsContext::service_client(std::span<const crypto::Certificate> roots, const Clock& clock) {
+  GATEWAY_ASSIGN(const std::shared_ptr<Impl> impl, make_web(roots));
+  impl->clock = &clock;
+  return TlsContext(impl);
 }
 
 }  // namespace gateway::channel

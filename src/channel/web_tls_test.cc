@@ -80,5 +80,40 @@ TEST(WebTls, RefusesAnExpiredCertificate) {
   EXPECT_NE(refusal.find("expired"), std::string::npos);
 }
 
+class StandingClock final : public Clock {
+ public:
+  explicit StandingClock(Time at) : at_(at) {}
+  Time now() const override { return at_; }
+
+ private:
+  Time at_;
+};
+
+TEST(ServiceTls, BelievesTheRootsThatItWasGivenAlone) {
+  const Service service("service.example");
+  const Service other("service.example");
+  const StandingClock clock(kNow);
+  const std::array roots{service.root};
+  const TlsContext client = TlsContext::service_client(roots, clock).value();
+  EXPECT_EQ(shake_hands(service, client, "service.example"), "done");
+  EXPECT_NE(shake_hands(other, client, "service.example").find("tls.handshake"), std::string::npos);
+  EXPECT_NE(shake_hands(service, client, "other.example").find("tls.handshake"), std::string::npos);
+}
+
+// The machine's clock is the host's: a host that turns it back must not make an old certificate good, nor the other
+// way.
+TEST(ServiceTls, JudgesByItsClockAndNotByTheMachines) {
+  const Service expired("service.example", hours(-8, -4));
+  const std::array roots{expired.root};
+  const StandingClock then(kNow - std::chrono::hours(6));
+  EXPECT_EQ(shake_hands(expired, TlsContext::service_client(roots, then).value(), "service.example"), "done");
+  const Service valid("service.example");
+  const std::array other_roots{valid.root};
+  const StandingClock later(kNow + std::chrono::hours(5));
+  EXPECT_NE(shake_hands(valid, TlsContext::service_client(other_roots, later).value(), "service.example")
+                .find("tls.handshake"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace gateway::channel

@@ -65,7 +65,8 @@ class Builder {
  private:
   Result<BuildReport> build_raw(const Spec& spec, const RawParts& parts);
   Result<BuildReport> build_full(const Spec& spec, const FullParts& parts);
-  Result<KernelFiles> kernel(const Spec& spec, const LockedBuild& locked, PackageCache& packages);
+  Result<KernelFiles> kernel(const Spec& spec, const KernelNeeds& needs, const LockedBuild& locked,
+                             PackageCache& packages);
   Result<SpoolFile> boot_ramdisk(const Spec& spec, const KernelFiles& kernel, const MappedFile& runtime,
                                  const Lock& lock);
   Result<SpoolFile> application_ramdisk(const FullParts& parts, const Lock& lock, PackageCache& packages);
@@ -89,7 +90,8 @@ Result<SpoolFile> make_ramdisk(const std::string& folder, const Lock& lock, Fill
   return spool;
 }
 
-Result<KernelFiles> Builder::kernel(const Spec& spec, const LockedBuild& locked, PackageCache& packages) {
+Result<KernelFiles> Builder::kernel(const Spec& spec, const KernelNeeds& needs, const LockedBuild& locked,
+                                    PackageCache& packages) {
   KernelFiles out;
   if (std::holds_alternative<KernelNone>(spec.kernel)) return out;
   if (const auto* file = std::get_if<KernelFile>(&spec.kernel)) {
@@ -107,7 +109,7 @@ Result<KernelFiles> Builder::kernel(const Spec& spec, const LockedBuild& locked,
   }
   GATEWAY_TRY(packages.fetch(locked.lock.kernel_suite, {*locked.lock.kernel}));
   options_.progress("unpacking the kernel from " + locked.lock.kernel->name);
-  return unpack_kernel(packages.path_of(*locked.lock.kernel));
+  return unpack_kernel(packages.path_of(*locked.lock.kernel), needs);
 }
 
 Result<SpoolFile> Builder::boot_ramdisk(const Spec& spec, const KernelFiles& kernel, const MappedFile& runtime,
@@ -214,7 +216,9 @@ Result<BuildReport> Builder::build_full(const Spec& spec, const FullParts& full)
   const std::string runtime_sha256 = to_hex(crypto::sha256(runtime.view()));
   PackageCache packages(options_.cache_folder, options_.progress);
   GATEWAY_ASSIGN(const LockedBuild locked, lock_build(options_, spec, full, runtime_sha256, packages));
-  GATEWAY_ASSIGN(const KernelFiles kernel_files, kernel(spec, locked, packages));
+  const EgressDescription& egress = full.description.egress;
+  GATEWAY_ASSIGN(const KernelFiles kernel_files,
+                 kernel(spec, {.redirect = egress.transparent, .tun = egress.tun}, locked, packages));
   GATEWAY_ASSIGN(const SpoolFile boot, boot_ramdisk(spec, kernel_files, runtime, locked.lock));
   GATEWAY_ASSIGN(const SpoolFile application, application_ramdisk(full, locked.lock, packages));
   GATEWAY_ASSIGN(const MappedFile boot_view, boot.map());

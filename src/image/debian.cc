@@ -12,6 +12,9 @@ namespace {
 // Modules that an enclave needs before it can speak to anyone, in load order.
 constexpr std::array<std::string_view, 5> kModules{"virtio_mmio", "vsock", "vmw_vsock_virtio_transport_common",
                                                    "vmw_vsock_virtio_transport", "nsm"};
+constexpr std::array<std::string_view, 9> kRedirectModules{"libcrc32c",    "nf_defrag_ipv4", "nf_defrag_ipv6",
+                                                           "nf_conntrack", "nf_nat",         "nfnetlink",
+                                                           "nf_tables",    "nft_chain_nat",  "nft_redir"};
 constexpr std::uint64_t kMaxKernel = 256ULL * 1024 * 1024;
 constexpr std::size_t kMaxModule = 64UZ * 1024 * 1024;
 
@@ -86,7 +89,10 @@ Result<Bytes> decompress_module(ByteView contents) {
   return out;
 }
 
-Result<KernelFiles> unpack_kernel(const std::string& deb_path) {
+Result<KernelFiles> unpack_kernel(const std::string& deb_path, const KernelNeeds& needs) {
+  std::vector<std::string_view> wanted(kModules.begin(), kModules.end());
+  if (needs.redirect) wanted.insert(wanted.end(), kRedirectModules.begin(), kRedirectModules.end());
+  if (needs.tun) wanted.emplace_back("tun");
   GATEWAY_ASSIGN(const auto source, ProgramSource::start({"dpkg-deb", "--fsys-tarfile", deb_path}));
   BufferedSource buffered(*source);
   TarReader reader(buffered, {});
@@ -102,7 +108,7 @@ Result<KernelFiles> unpack_kernel(const std::string& deb_path) {
       GATEWAY_ASSIGN(out.image, read_entry(reader, *entry));
     } else if (entry->name.find("lib/modules/") != std::string::npos && entry->name.find(".ko") != std::string::npos) {
       const std::string name = module_name(entry->name);
-      if (std::ranges::find(kModules, name) == kModules.end()) continue;
+      if (std::ranges::find(wanted, name) == wanted.end()) continue;
       GATEWAY_ASSIGN(const Bytes packed, read_entry(reader, *entry));
       GATEWAY_ASSIGN(modules[name], decompress_module(packed));
     }
@@ -111,12 +117,12 @@ Result<KernelFiles> unpack_kernel(const std::string& deb_path) {
   if (out.image.empty()) {
     return fail(ErrorCode::kMalformed, "image.kernel.package", "the kernel package has no boot/vmlinuz-… in it");
   }
-  for (const std::string_view name : kModules) {
+  for (const std::string_view name : wanted) {
     const auto found = modules.find(name);
     if (found == modules.end()) {
       return fail(ErrorCode::kMalformed, "image.kernel.package",
                   "the kernel package has no module " + std::string(name),
-                  "an enclave cannot speak without it; choose another kernel");
+                  "the enclave could not do without it what its image says; choose another kernel");
     }
     out.modules.push_back({std::string(name), std::move(found->second)});
   }

@@ -5,6 +5,8 @@
 #include <cctype>
 #include <set>
 
+#include "image/egress.h"
+
 namespace gateway::image {
 namespace {
 
@@ -14,6 +16,9 @@ constexpr std::size_t kMaxText = 4096;
 constexpr std::size_t kMaxEnvironment = 256;
 constexpr std::size_t kMaxPatterns = 256;
 constexpr std::size_t kMaxPattern = 512;
+constexpr std::size_t kMaxDestinations = 256;
+constexpr std::size_t kMaxKeys = 16;
+constexpr std::size_t kMaxContext = 16;
 constexpr std::size_t kMaxSocketPath = 100;  // sun_path holds 108 bytes
 constexpr std::uint64_t kMiB = 1024ULL * 1024;
 
@@ -129,6 +134,97 @@ Status check_ingress(const IngressDescription& ingress) {
   return {};
 }
 
+std::unexpected<Error> bad_egress(std::string detail, std::string remedy) {
+  return fail(ErrorCode::kInvalidArgument, "image.description.egress", std::move(detail), std::move(remedy));
+}
+
+Status check_egress(const EgressDescription& egress) {
+  if (egress.allow.size() + egress.insecure_allow.size() > kMaxDestinations) {
+    return bad_egress("egress allows more than 256 destinations", "use \"*.name:port\", or ranges of addresses");
+  }
+  for (const std::string& text : egress.allow) {
+    GATEWAY_ASSIGN(const EgressEntry entry, parse_egress_entry(text));
+    if (entry.range || entry.udp) {
+      return bad_egress("egress.allow has \"" + text + "\", which no TLS name can be held against",
+                        "move it to egress.insecure_allow, if you mean it");
+    }
+  }
+  for (const std::string& text : egress.insecure_allow) {
+    GATEWAY_ASSIGN(const EgressEntry entry, parse_egress_entry(text));
+    if (entry.udp && !egress.tun) {
+      return bad_egress("\"" + text + "\" is UDP, which only the network device carries", "say egress.tun = true");
+    }
+  }
+  const bool any = !egress.allow.empty() || !egress.insecure_allow.empty();
+  if (!any && (egress.transparent || egress.tun || egress.runtime_tls)) {
+    return bad_egress("egress has ways out, and no destination", "name destinations in egress.allow");
+  }
+  if (egress.tun && egress.insecure_allow.empty()) {
+    return bad_egress("egress.tun carries bytes that nobody looks into, and egress.insecure_allow is empty",
+                      "name destinations there, or leave tun out");
+  }
+  if (egress.runtime_tls && egress.roots.empty()) {
+    return bad_egress("egress.tls is \"runtime\", and egress.roots says not whom to believe",
+                      "name a PEM file of the image: roots = \"/etc/ssl/certs/ca-certificates.crt\"");
+  }
+  if (!egress.roots.empty() && !absolute_path(egress.roots)) return bad("egress.roots must be an absolute path");
+  return {};
+}
+
+std::unexpected<Error> bad_kms(std::string detail, std::string remedy) {
+  return fail(ErrorCode::kInvalidArgument, "image.description.kms", std::move(detail), std::move(remedy));
+}
+
+bool well_formed_region(std::string_view region) {
+  return !region.empty() && region.size() <= 32 && std::ranges::all_of(region, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+// "arn:aws:kms:REGION:ACCOUNT:key/ID": an alias would let whoever owns the account choose another key.
+bool well_formed_key_arn(std::string_view arn, std::string_view region) {
+  std::vector<std::string_view> parts;
+  for (std::size_t at = 0; at <= arn.size();) {
+    const std::size_t end = std::min(arn.find(':', at), arn.size());
+    parts.push_back(arn.substr(at, end - at));
+    at = end + 1;
+  }
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto word = [&](char c) { return digit(c) || (c >= 'a' && c <= 'z') || c == '-'; };
+  return arn.size() <= 256 && parts.size() == 6 && parts[0] == "arn" && parts[1].starts_with("aws") &&
+         std::ranges::all_of(parts[1], word) && parts[2] == "kms" && parts[3] == region && parts[4].size() == 12 &&
+         std::ranges::all_of(parts[4], digit) && parts[5].starts_with("key/") && parts[5].size() > 4 &&
+         std::ranges::all_of(parts[5].substr(4), word);
+}
+
+Status check_kms(const KmsDescription& kms, const EgressDescription& egress) {
+  if (!well_formed_region(kms.region)) return bad_kms("kms.region is no region's name", "write \"eu-central-1\"");
+  if (const auto entry = parse_egress_entry(kms.endpoint); !entry || entry->range || entry->udp || entry->subdomains) {
+    return bad_kms("kms.endpoint is not NAME:PORT", "leave it out, or write \"kms.eu-central-1.amazonaws.com:443\"");
+  }
+  if (kms.keys.empty() || kms.keys.size() > kMaxKeys ||
+      !std::ranges::all_of(kms.keys, [&](const std::string& arn) { return well_formed_key_arn(arn, kms.region); })) {
+    return bad_kms("kms.keys must name 1 to 16 keys by their full ARNs, of kms.region, without aliases",
+                   "write \"arn:aws:kms:REGION:ACCOUNT:key/ID\", as `aws kms describe-key` prints it");
+  }
+  if (kms.context.empty() || kms.context.size() > kMaxContext) {
+    return bad_kms("kms.context must have 1 to 16 entries: without them a ciphertext says not what it is for",
+                   "write context = { purpose = \"model\" }");
+  }
+  for (const auto& [name, value] : kms.context) {
+    if (name.empty() || name.starts_with("aws:") || name.size() > 256 || value.size() > 1024 ||
+        !printable_ascii(name) || !printable_ascii(value)) {
+      return bad_kms("an entry of kms.context is not of 1 to 256 and at most 1024 printable characters",
+                     "names that begin with \"aws:\" are AWS's own");
+    }
+  }
+  if (egress.roots.empty()) {
+    return bad_kms("the runtime's TLS to KMS needs egress.roots",
+                   "name a PEM file of the image: [egress] roots = \"/etc/ssl/certs/ca-certificates.crt\"");
+  }
+  return {};
+}
+
 Status check_slots(const Description& description) {
   const auto& slots = description.slots;
   if (slots.env.size() > kMaxEnvironment) return bad("slots.env has more than 256 names");
@@ -214,12 +310,8 @@ Status check(const Description& description) {
   }
   GATEWAY_TRY(check_workload(description.workload));
   GATEWAY_TRY(check_ingress(description.ingress));
-  if (!description.egress.allow.empty()) {
-    return fail(ErrorCode::kUnsupported, "image.description.egress",
-                "egress.allow names " + std::to_string(description.egress.allow.size()) +
-                    " destinations, but this release gives a workload no way out at all",
-                "leave [egress] allow empty; what the workload needs must be in the image");
-  }
+  GATEWAY_TRY(check_egress(description.egress));
+  if (description.kms) GATEWAY_TRY(check_kms(*description.kms, description.egress));
   GATEWAY_TRY(check_slots(description));
   GATEWAY_TRY(check_limits(description.limits));
   GATEWAY_TRY(check_range("resources.memory", description.resources.memory, 32 * kMiB, 16UZ * 1024 * 1024 * kMiB));

@@ -10,7 +10,8 @@
 //         durations are integers with "_ms", sizes are bytes.
 // Errors: kMalformed image.description.syntax, image.description.unknown_key, image.description.missing_key,
 //         image.description.type, image.description.version; kInvalidArgument image.description.value,
-//         image.description.slot; kUnsupported image.description.egress; kLimitExceeded image.description.size
+//         image.description.slot, image.description.egress, image.description.kms, image.egress;
+//         kLimitExceeded image.description.size
 #pragma once
 
 #include <chrono>
@@ -69,8 +70,22 @@ struct IngressDescription {
   std::uint32_t padding = 0;
 };
 
+// Where the workload may go (image/egress.h has the form of an entry). Empty: nowhere.
 struct EgressDescription {
-  std::vector<std::string> allow;  // must be empty: egress is not offered yet, and is refused by id
+  std::vector<std::string> allow;           // names, TCP: TLS to the very name
+  std::vector<std::string> insecure_allow;  // names and addresses, TCP and UDP: whatever bytes
+  bool transparent = false;                 // TCP that the workload opens itself is led to the runtime
+  bool tun = false;                         // a network device, for what is not TCP: insecure_allow alone
+  bool runtime_tls = false;  // tls = "runtime": the runtime speaks TLS to `allow`, the workload plaintext to it
+  std::string roots;         // PEM, a path in the root file system: whom the runtime's own TLS believes
+};
+
+// AWS KMS as the runtime uses it for the workload (docs/trust.md §11).
+struct KmsDescription {
+  std::string region;
+  std::string endpoint;                                     // "name:port"
+  std::vector<std::string> keys;                            // full ARNs of keys
+  std::map<std::string, std::string, std::less<>> context;  // part of every call's encryption context; never empty
 };
 
 // What the deployment's configuration may fill; everything else of it may only narrow.
@@ -111,8 +126,9 @@ struct Description {
   LimitsDescription limits;
   ResourcesDescription resources;
   std::optional<LlamaDescription> llama;  // present exactly when the profile is llama
-  bool insecure_logs_to_host = false;     // the host sees what the workload prints
-  bool insecure_host_time = false;        // wall-clock decisions may use the host's clock where no better one exists
+  std::optional<KmsDescription> kms;
+  bool insecure_logs_to_host = false;  // the host sees what the workload prints
+  bool insecure_host_time = false;     // wall-clock decisions may use the host's clock where no better one exists
 };
 
 // Every rule about values; parse and encode both apply it.

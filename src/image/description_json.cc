@@ -79,6 +79,15 @@ class ObjectReader {
     }
     return out;
   }
+  Result<std::map<std::string, std::string, std::less<>>> text_map(std::string_view key) {
+    GATEWAY_ASSIGN(const ObjectReader map, object(key));
+    std::map<std::string, std::string, std::less<>> out;
+    for (const auto& entry : map.object_) {
+      if (!entry.value().is_string()) return wrong(key, "an object of strings");
+      out.emplace(std::string(entry.key()), std::string(entry.value().get_string()));
+    }
+    return out;
+  }
   Result<ObjectReader> object(std::string_view key) {
     GATEWAY_ASSIGN(const json::value* value, at(key));
     if (!value->is_object()) return wrong(key, "an object");
@@ -99,7 +108,6 @@ class ObjectReader {
                     " has a key that this version does not know",
                 "build the image with the same release as the runtime inside it");
   }
-  const json::object& raw() const { return object_; }
   std::unexpected<Error> wrong(std::string_view key, std::string_view expected) const {
     return fail(ErrorCode::kMalformed, "image.description.type",
                 path_ + std::string(key) + " must be " + std::string(expected));
@@ -114,11 +122,7 @@ class ObjectReader {
 Result<WorkloadDescription> read_workload(ObjectReader reader) {
   WorkloadDescription out;
   GATEWAY_ASSIGN(out.argv, reader.texts("argv"));
-  GATEWAY_ASSIGN(const ObjectReader env, reader.object("env"));
-  for (const auto& entry : env.raw()) {
-    if (!entry.value().is_string()) return reader.wrong("env", "an object of strings");
-    out.env.emplace(std::string(entry.key()), std::string(entry.value().get_string()));
-  }
+  GATEWAY_ASSIGN(out.env, reader.text_map("env"));
   GATEWAY_ASSIGN(out.cwd, reader.text("cwd"));
   GATEWAY_TRY(reader.number("uid", out.uid));
   GATEWAY_TRY(reader.number("gid", out.gid));
@@ -148,6 +152,40 @@ Result<IngressDescription> read_ingress(ObjectReader reader) {
   out.profile = known->first;
   GATEWAY_ASSIGN(out.paths, reader.texts("paths"));
   if (reader.has("padding")) GATEWAY_TRY(reader.number("padding", out.padding));
+  GATEWAY_TRY(reader.finish());
+  return out;
+}
+
+Result<EgressDescription> read_egress(ObjectReader reader) {
+  EgressDescription out;
+  GATEWAY_ASSIGN(out.allow, reader.texts("allow"));
+  if (reader.has("insecure_allow")) {
+    GATEWAY_ASSIGN(out.insecure_allow, reader.texts("insecure_allow"));
+  }
+  if (reader.has("transparent")) {
+    GATEWAY_ASSIGN(out.transparent, reader.boolean("transparent"));
+  }
+  if (reader.has("tun")) {
+    GATEWAY_ASSIGN(out.tun, reader.boolean("tun"));
+  }
+  if (reader.has("tls")) {
+    GATEWAY_ASSIGN(const std::string tls, reader.text("tls"));
+    if (tls != "runtime" && tls != "workload") return reader.wrong("tls", "runtime or workload");
+    out.runtime_tls = tls == "runtime";
+  }
+  if (reader.has("roots")) {
+    GATEWAY_ASSIGN(out.roots, reader.text("roots"));
+  }
+  GATEWAY_TRY(reader.finish());
+  return out;
+}
+
+Result<KmsDescription> read_kms(ObjectReader reader) {
+  KmsDescription out;
+  GATEWAY_ASSIGN(out.region, reader.text("region"));
+  GATEWAY_ASSIGN(out.endpoint, reader.text("endpoint"));
+  GATEWAY_ASSIGN(out.keys, reader.texts("keys"));
+  GATEWAY_ASSIGN(out.context, reader.text_map("context"));
   GATEWAY_TRY(reader.finish());
   return out;
 }
@@ -198,9 +236,8 @@ Result<Description> read_description(ObjectReader reader) {
   GATEWAY_ASSIGN(out.workload, read_workload(workload));
   GATEWAY_ASSIGN(const ObjectReader ingress, reader.object("ingress"));
   GATEWAY_ASSIGN(out.ingress, read_ingress(ingress));
-  GATEWAY_ASSIGN(ObjectReader egress, reader.object("egress"));
-  GATEWAY_ASSIGN(out.egress.allow, egress.texts("allow"));
-  GATEWAY_TRY(egress.finish());
+  GATEWAY_ASSIGN(const ObjectReader egress, reader.object("egress"));
+  GATEWAY_ASSIGN(out.egress, read_egress(egress));
   GATEWAY_ASSIGN(const ObjectReader slots, reader.object("slots"));
   GATEWAY_ASSIGN(out.slots, read_slots(slots));
   GATEWAY_ASSIGN(const ObjectReader limits, reader.object("limits"));
@@ -212,6 +249,10 @@ Result<Description> read_description(ObjectReader reader) {
     out.llama.emplace();
     GATEWAY_TRY(llama->number("max_tokens", out.llama->max_tokens));
     GATEWAY_TRY(llama->finish());
+  }
+  if (reader.has("kms")) {
+    GATEWAY_ASSIGN(const ObjectReader kms, reader.object("kms"));
+    GATEWAY_ASSIGN(out.kms, read_kms(kms));
   }
   GATEWAY_ASSIGN(out.insecure_logs_to_host, reader.boolean("insecure_logs_to_host"));
   GATEWAY_ASSIGN(out.insecure_host_time, reader.boolean("insecure_host_time"));
@@ -225,21 +266,43 @@ json::array to_array(const std::vector<std::string>& texts) {
   return out;
 }
 
+json::object text_map_json(const std::map<std::string, std::string, std::less<>>& texts) {
+  json::object out;
+  for (const auto& [name, value] : texts) out.emplace(name, value);
+  return out;
+}
+
 json::object workload_json(const WorkloadDescription& workload) {
-  json::object env;
-  for (const auto& [name, value] : workload.env) env.emplace(name, value);
   json::value readiness = nullptr;
   if (workload.readiness) {
     readiness = json::object{{"path", workload.readiness->path}, {"timeout_ms", workload.readiness->timeout.count()}};
   }
   return {{"argv", to_array(workload.argv)},
-          {"env", std::move(env)},
+          {"env", text_map_json(workload.env)},
           {"cwd", workload.cwd},
           {"uid", workload.uid},
           {"gid", workload.gid},
           {"restart", name_of(kRestartNames, workload.restart)},
           {"readiness", std::move(readiness)},
           {"stop_grace_ms", workload.stop_grace.count()}};
+}
+
+// What is not there is left out, as images of before have it.
+json::object egress_json(const EgressDescription& egress) {
+  json::object out{{"allow", to_array(egress.allow)}};
+  if (!egress.insecure_allow.empty()) out["insecure_allow"] = to_array(egress.insecure_allow);
+  if (egress.transparent) out["transparent"] = true;
+  if (egress.tun) out["tun"] = true;
+  if (egress.runtime_tls) out["tls"] = "runtime";
+  if (!egress.roots.empty()) out["roots"] = egress.roots;
+  return out;
+}
+
+json::object kms_json(const KmsDescription& kms) {
+  return {{"region", kms.region},
+          {"endpoint", kms.endpoint},
+          {"keys", to_array(kms.keys)},
+          {"context", text_map_json(kms.context)}};
 }
 
 json::object limits_json(const LimitsDescription& limits) {
@@ -280,13 +343,13 @@ Result<std::string> encode_description(const Description& description) {
                        {"paths", to_array(description.ingress.paths)}};
   // Left out where there is none, as images of before have it.
   if (description.ingress.padding != 0) ingress["padding"] = description.ingress.padding;
-  const json::object out{
+  json::object out{
       {"version", kDescriptionVersion},
       {"name", description.name},
       {"app_version", description.app_version},
       {"workload", workload_json(description.workload)},
       {"ingress", std::move(ingress)},
-      {"egress", json::object{{"allow", to_array(description.egress.allow)}}},
+      {"egress", egress_json(description.egress)},
       {"slots", json::object{{"args_append", description.slots.args_append},
                              {"env", to_array(description.slots.env)},
                              {"paths_narrow", description.slots.paths_narrow}}},
@@ -295,6 +358,7 @@ Result<std::string> encode_description(const Description& description) {
       {"llama", std::move(llama)},
       {"insecure_logs_to_host", description.insecure_logs_to_host},
       {"insecure_host_time", description.insecure_host_time}};
+  if (description.kms) out["kms"] = kms_json(*description.kms);
   std::string text = codec::write_json(out) + "\n";
   if (text.size() > kMaxDescriptionBytes) {
     return fail(ErrorCode::kLimitExceeded, "image.description.size",

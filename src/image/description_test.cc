@@ -80,6 +80,41 @@ TEST(Description, IsReadStrictly) {
   EXPECT_REFUSED(parse_description(replaced(text, "\"uid\":1000", "\"uid\":0")), "image.description.value");
 }
 
+KmsDescription& with_kms(Description& description) {
+  description.egress.roots = "/etc/roots.pem";
+  description.kms = KmsDescription{.region = "eu-central-1",
+                                   .endpoint = "kms.eu-central-1.amazonaws.com:443",
+                                   .keys = {"arn:aws:kms:eu-central-1:111122223333:key/1234abcd"},
+                                   .context = {{"purpose", "model"}}};
+  return *description.kms;
+}
+
+TEST(Description, KeepsWaysOutAndKms) {
+  Description description = sound();
+  with_kms(description);
+  description.egress.allow = {"api.example.org:443"};
+  description.egress.insecure_allow = {"10.0.0.0/8:5432", "udp://time.example.org:123"};
+  description.egress.transparent = description.egress.tun = description.egress.runtime_tls = true;
+  const auto text = encode_description(description);
+  ASSERT_OK(text);
+  const auto again = parse_description(*text);
+  ASSERT_OK(again);
+  EXPECT_EQ(again->egress.allow, description.egress.allow);
+  EXPECT_EQ(again->egress.insecure_allow, description.egress.insecure_allow);
+  EXPECT_TRUE(again->egress.transparent && again->egress.tun && again->egress.runtime_tls);
+  EXPECT_EQ(again->egress.roots, "/etc/roots.pem");
+  ASSERT_TRUE(again->kms);
+  EXPECT_EQ(again->kms->keys, description.kms->keys);
+  EXPECT_EQ(again->kms->context, description.kms->context);
+  EXPECT_EQ(*encode_description(*again), *text);
+  EXPECT_REFUSED(parse_description(replaced(*text, "\"runtime\"", "\"nobody\"")), "image.description.type");
+  EXPECT_REFUSED(parse_description(replaced(*text, "\"transparent\":true", "\"transparent\":1")),
+                 "image.description.type");
+  // Images of before have neither: their bytes, and so their measurements, stay as they were.
+  EXPECT_EQ(encode_description(sound())->find("kms"), std::string::npos);
+  EXPECT_NE(encode_description(sound())->find(R"("egress":{"allow":[]},)"), std::string::npos);
+}
+
 struct Wrong {
   const char* name;
   const char* id;
@@ -119,7 +154,41 @@ TEST(Description, RefusesEveryValueOutOfRange) {
        }},
       {"no paths", "image.description.value", [](Description& d) { d.ingress.paths.clear(); }},
       {"bad path", "image.description.value", [](Description& d) { d.ingress.paths = {"/a/../b"}; }},
-      {"egress", "image.description.egress", [](Description& d) { d.egress.allow = {"example.org:443"}; }},
+      {"egress entry", "image.egress", [](Description& d) { d.egress.allow = {"example.org"}; }},
+      {"egress range", "image.description.egress", [](Description& d) { d.egress.allow = {"10.0.0.0/8:443"}; }},
+      {"egress UDP", "image.description.egress", [](Description& d) { d.egress.allow = {"udp://example.org:443"}; }},
+      {"UDP without a device", "image.description.egress",
+       [](Description& d) { d.egress.insecure_allow = {"udp://example.org:123"}; }},
+      {"too many destinations", "image.description.egress",
+       [](Description& d) { d.egress.allow.assign(257, "example.org:443"); }},
+      {"transparent to nowhere", "image.description.egress", [](Description& d) { d.egress.transparent = true; }},
+      {"device for TLS names", "image.description.egress",
+       [](Description& d) {
+         d.egress.allow = {"example.org:443"};
+         d.egress.tun = true;
+       }},
+      {"runtime's TLS without roots", "image.description.egress",
+       [](Description& d) {
+         d.egress.allow = {"example.org:443"};
+         d.egress.runtime_tls = true;
+       }},
+      {"relative roots", "image.description.value", [](Description& d) { d.egress.roots = "roots.pem"; }},
+      {"KMS region", "image.description.kms", [](Description& d) { with_kms(d).region = "EU"; }},
+      {"KMS endpoint", "image.description.kms", [](Description& d) { with_kms(d).endpoint = "10.0.0.1:443"; }},
+      {"no KMS key", "image.description.kms", [](Description& d) { with_kms(d).keys.clear(); }},
+      {"alias", "image.description.kms",
+       [](Description& d) { with_kms(d).keys = {"arn:aws:kms:eu-central-1:111122223333:alias/model"}; }},
+      {"key elsewhere", "image.description.kms",
+       [](Description& d) { with_kms(d).keys = {"arn:aws:kms:us-east-1:111122223333:key/1"}; }},
+      {"short account", "image.description.kms",
+       [](Description& d) { with_kms(d).keys = {"arn:aws:kms:eu-central-1:1:key/1"}; }},
+      {"no KMS context", "image.description.kms", [](Description& d) { with_kms(d).context.clear(); }},
+      {"AWS's context", "image.description.kms", [](Description& d) { with_kms(d).context = {{"aws:x", "y"}}; }},
+      {"KMS without roots", "image.description.kms",
+       [](Description& d) {
+         with_kms(d);
+         d.egress.roots = "";
+       }},
       {"slot name", "image.description.value", [](Description& d) { d.slots.env = {"1X"}; }},
       {"slot twice", "image.description.value", [](Description& d) { d.slots.env = {"X", "X"}; }},
       {"slot of the loader", "image.description.slot", [](Description& d) { d.slots.env = {"LD_PRELOAD"}; }},

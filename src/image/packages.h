@@ -68,8 +68,13 @@ struct KernelFiles {
   std::vector<Module> modules;  // in load order
   std::string release;          // "6.12.117+deb12-cloud-amd64"
 };
-// The kernel and the modules that an enclave needs, out of the package.
-Result<KernelFiles> unpack_kernel(const std::string& deb_path);
+// The kernel and the modules that an enclave needs, out of the package: those to speak at all, and those of the ways
+// out that its image has.
+struct KernelNeeds {
+  bool redirect = false;  // nftables with NAT
+  bool tun = false;
+};
+Result<KernelFiles> unpack_kernel(const std::string& deb_path, const KernelNeeds& needs = {});
 // Decompresses a module file by its magic (.ko, .ko.xz, .ko.zst, .ko.gz).
 Result<Bytes> decompress_module(ByteView contents);
 

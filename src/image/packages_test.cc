@@ -243,6 +243,21 @@ TEST_F(PackagesTest, TakesKernelAndModulesOutOfTheirPackage) {
   EXPECT_EQ(kernel->modules[4].name, "nsm");
   EXPECT_EQ(as_text(kernel->modules[4].contents), elf + "nsm");
 
+  // Ways out have modules of their own, after those that everything needs.
+  EXPECT_REFUSED(unpack_kernel(folder_ / "mirror/debs/linux-image.deb", {.redirect = false, .tun = true}),
+                 "image.kernel.package");
+  for (const char* name : {"libcrc32c", "nf_defrag_ipv4", "nf_defrag_ipv6", "nf_conntrack", "nf_nat", "nfnetlink",
+                           "nf_tables", "nft_chain_nat", "nft_redir", "tun"}) {
+    files[modules + name + ".ko.xz"] = xz(elf + name);
+  }
+  package("linux-image", "6.12.1", files);
+  const auto with_ways = unpack_kernel(folder_ / "mirror/debs/linux-image.deb", {.redirect = true, .tun = true});
+  ASSERT_OK(with_ways);
+  ASSERT_EQ(with_ways->modules.size(), 15);
+  EXPECT_EQ(with_ways->modules[13].name, "nft_redir");
+  EXPECT_EQ(with_ways->modules[14].name, "tun");
+  EXPECT_EQ(unpack_kernel(folder_ / "mirror/debs/linux-image.deb")->modules.size(), 5);
+
   fs::remove(folder_ / ("linux-image/" + modules + "nsm.ko.xz"));
   pack("linux-image", "6.12.1");
   EXPECT_REFUSED(unpack_kernel(folder_ / "mirror/debs/linux-image.deb"), "image.kernel.package");

@@ -142,6 +142,36 @@ Result<IngressDescription> read_ingress(TomlTable table) {
   return out;
 }
 
+Result<EgressDescription> read_egress(TomlTable table) {
+  EgressDescription out;
+  GATEWAY_TRY(read_texts(table, "allow", out.allow));
+  GATEWAY_TRY(read_texts(table, "insecure_allow", out.insecure_allow));
+  GATEWAY_TRY(read_flag(table, "transparent", out.transparent));
+  GATEWAY_TRY(read_flag(table, "tun", out.tun));
+  GATEWAY_ASSIGN(const auto tls, table.optional_text("tls"));
+  if (tls && tls != "runtime" && tls != "workload") return table.bad_value("tls", "must be workload or runtime");
+  out.runtime_tls = tls == "runtime";
+  GATEWAY_ASSIGN(auto roots, table.optional_text("roots"));
+  if (roots) out.roots = *std::move(roots);
+  GATEWAY_TRY(table.finish());
+  return out;
+}
+
+Result<KmsDescription> read_kms(TomlTable table) {
+  KmsDescription out;
+  GATEWAY_ASSIGN(out.region, table.text("region"));
+  GATEWAY_ASSIGN(auto endpoint, table.optional_text("endpoint"));
+  out.endpoint = endpoint ? *std::move(endpoint) : "kms." + out.region + ".amazonaws.com:443";
+  GATEWAY_TRY(read_texts(table, "keys", out.keys));
+  GATEWAY_ASSIGN(auto context, table.optional_table("context"));
+  if (context) {
+    GATEWAY_ASSIGN(const auto entries, context->all_texts());
+    out.context.insert(entries.begin(), entries.end());
+  }
+  GATEWAY_TRY(table.finish());
+  return out;
+}
+
 Result<LimitsDescription> read_limits(TomlTable table) {
   LimitsDescription out;
   GATEWAY_TRY(read_size(table, "max_header", out.max_header));
@@ -159,8 +189,11 @@ Result<LimitsDescription> read_limits(TomlTable table) {
 Status read_rest(TomlTable& root, Description& out) {
   GATEWAY_ASSIGN(auto egress, root.optional_table("egress"));
   if (egress) {
-    GATEWAY_TRY(read_texts(*egress, "allow", out.egress.allow));
-    GATEWAY_TRY(egress->finish());
+    GATEWAY_ASSIGN(out.egress, read_egress(*std::move(egress)));
+  }
+  GATEWAY_ASSIGN(auto kms, root.optional_table("kms"));
+  if (kms) {
+    GATEWAY_ASSIGN(out.kms, read_kms(*std::move(kms)));
   }
   GATEWAY_ASSIGN(auto slots, root.optional_table("slots"));
   if (slots) {

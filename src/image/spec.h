@@ -3,7 +3,7 @@
 // Input:  a file of the person who builds, read strictly: unknown keys are refused with file, line and nearest key.
 // Output: Spec. All paths are absolute or count from the working folder (the spec's own folder is put before them).
 // Spec:   docs/image.md. Raw form: [image] with ramdisks, nothing else. Full form: [image], [rootfs], [workload],
-//         [ingress], [egress], [slots], [resources], [limits], [llama].
+//         [ingress], [egress], [kms], [slots], [resources], [limits], [llama].
 // Errors: the reader's toml.*; kInvalidArgument image.spec.rootfs, image.spec.value; and description.h's
 #pragma once
 

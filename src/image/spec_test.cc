@@ -48,6 +48,31 @@ std::string edited(const std::string& what, const std::string& by) {
 
 Result<Spec> parsed(std::string_view text) { return parse_spec(text, "dir/image.toml"); }
 
+TEST(Spec, ReadsWaysOutAndKms) {
+  const auto spec = parsed(std::string(kFull) + R"([egress]
+allow = ["api.example.org:443"]
+insecure_allow = ["udp://192.0.2.1:123"]
+transparent = true
+tun = true
+tls = "runtime"
+roots = "/etc/roots.pem"
+[kms]
+region = "eu-central-1"
+keys = ["arn:aws:kms:eu-central-1:111122223333:key/1234abcd"]
+context = { purpose = "model" }
+)");
+  ASSERT_OK(spec);
+  const Description& description = std::get<FullParts>(spec->parts).description;
+  EXPECT_EQ(description.egress.allow.front(), "api.example.org:443");
+  EXPECT_EQ(description.egress.insecure_allow.front(), "udp://192.0.2.1:123");
+  EXPECT_TRUE(description.egress.transparent && description.egress.tun && description.egress.runtime_tls);
+  ASSERT_TRUE(description.kms);
+  EXPECT_EQ(description.kms->endpoint, "kms.eu-central-1.amazonaws.com:443");
+  EXPECT_EQ(description.kms->context.at("purpose"), "model");
+  ASSERT_OK(check(description));
+  EXPECT_REFUSED(parsed(std::string(kFull) + "[egress]\ntls = \"nobody\"\n"), "toml.bad_value");
+}
+
 TEST(Spec, ReadsTheFullForm) {
   const auto spec = parsed(kFull);
   ASSERT_OK(spec);
@@ -105,6 +130,7 @@ TEST(Spec, NamesFileLineAndNearestKeyOfAnUnknownKey) {
   EXPECT_REFUSED(parsed(std::string(kFull) + "[surprise]\n"), "toml.unknown_key");
   EXPECT_REFUSED(parsed(std::string(kFull) + "[slots]\nsurprise = 1\n"), "toml.unknown_key");
   EXPECT_REFUSED(parsed(std::string(kFull) + "[egress]\nsurprise = 1\n"), "toml.unknown_key");
+  EXPECT_REFUSED(parsed(std::string(kFull) + "[kms]\nregion = \"eu-central-1\"\nsurprise = 1\n"), "toml.unknown_key");
   // The raw form knows nothing of the rest.
   EXPECT_REFUSED(
       parsed("[image]\nname=\"a\"\nkernel=\"none\"\ncmdline=\"\"\nramdisks=[\"r\"]\n[workload]\nargv=[\"/a\"]\n"),
