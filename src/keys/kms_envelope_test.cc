@@ -1,15 +1,13 @@
 #include "keys/kms_envelope.h"
 
 #include <gtest/gtest.h>
-#include <openssl/cms.h>
-#include <openssl/rsa.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <memory>
 
 #include "codec/der.h"
+#include "keys/kms_for_test.h"
 
 namespace gateway::keys {
 namespace {
@@ -17,52 +15,6 @@ namespace {
 Bytes read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return to_bytes(std::string((std::istreambuf_iterator<char>(file)), {}));
-}
-
-struct BioFree {
-  void operator()(BIO* bio) const { BIO_free_all(bio); }
-};
-
-// KMS's side, by OpenSSL's CMS: `streamed` gives BER of indefinite lengths with the ciphertext in pieces.
-Bytes envelope_for(const crypto::EnvelopeKey& key, std::string_view plaintext, bool streamed,
-                   const EVP_CIPHER* cipher = EVP_aes_256_cbc(), const EVP_MD* digest = EVP_sha256()) {
-  const unsigned char* at = key.spki().data();
-  EVP_PKEY* const spki = d2i_PUBKEY(nullptr, &at, static_cast<long>(key.spki().size()));
-  // CMS wants a certificate; what of it goes into the envelope is the key identifier alone.
-  X509* const certificate = X509_new();
-  X509_set_version(certificate, 2);
-  X509_set_pubkey(certificate, spki);
-  X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-  ASN1_OCTET_STRING* const identifier = ASN1_OCTET_STRING_new();
-  ASN1_OCTET_STRING_set(identifier, key.spki().data(), 32);
-  X509_add1_ext_i2d(certificate, NID_subject_key_identifier, identifier, 0, 0);
-  ASN1_OCTET_STRING_free(identifier);
-  EVP_PKEY* const signer = EVP_EC_gen("P-256");  // anybody: nothing of the signature goes anywhere
-  X509_sign(certificate, signer, EVP_sha256());
-  EVP_PKEY_free(signer);
-  const unsigned flags = CMS_BINARY | CMS_PARTIAL | CMS_USE_KEYID | CMS_KEY_PARAM;
-  CMS_ContentInfo* const cms = CMS_encrypt(nullptr, nullptr, cipher, flags);
-  CMS_RecipientInfo* const recipient = CMS_add1_recipient_cert(cms, certificate, flags);
-  EVP_PKEY_CTX* const context = CMS_RecipientInfo_get0_pkey_ctx(recipient);
-  EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING);
-  EVP_PKEY_CTX_set_rsa_oaep_md(context, digest);
-  EVP_PKEY_CTX_set_rsa_mgf1_md(context, digest);
-  const std::unique_ptr<BIO, BioFree> data(BIO_new_mem_buf(plaintext.data(), static_cast<int>(plaintext.size())));
-  const std::unique_ptr<BIO, BioFree> out(BIO_new(BIO_s_mem()));
-  if (streamed) {
-    i2d_CMS_bio_stream(out.get(), cms, data.get(), CMS_STREAM | CMS_BINARY);
-  } else {
-    CMS_final(cms, data.get(), nullptr, CMS_BINARY);
-    i2d_CMS_bio(out.get(), cms);
-  }
-  char* bytes = nullptr;
-  const long size = BIO_get_mem_data(out.get(), &bytes);
-  Bytes made = to_bytes(std::string_view(bytes, static_cast<std::size_t>(size)));
-  CMS_ContentInfo_free(cms);
-  X509_free(certificate);
-  EVP_PKEY_free(spki);
-  return made;
 }
 
 const crypto::EnvelopeKey& key() {
@@ -76,7 +28,7 @@ TEST(KmsEnvelope, OpensWhatIsEncryptedToItsKey) {
   for (const bool streamed : {false, true}) {
     for (const std::size_t size : {0UZ, 1UZ, 15UZ, 16UZ, 32UZ, 4096UZ}) {
       const std::string plaintext(size, 'k');
-      const auto opened = open_kms_envelope(envelope_for(key(), plaintext, streamed), key());
+      const auto opened = open_kms_envelope(envelope_for(key().spki(), plaintext, streamed), key());
       ASSERT_TRUE(opened) << opened.error().message();
       EXPECT_EQ(as_text(opened->reveal()), plaintext);
     }
@@ -87,7 +39,7 @@ TEST(KmsEnvelope, OpensWhatIsEncryptedToItsKey) {
 TEST(KmsEnvelope, SaysOneThingOfWhatDoesNotOpen) {
   const auto other = crypto::EnvelopeKey::generate();
   ASSERT_TRUE(other);
-  const Bytes envelope = envelope_for(key(), "a secret of some length", false);
+  const Bytes envelope = envelope_for(key().spki(), "a secret of some length", false);
   EXPECT_EQ(id_of(open_kms_envelope(envelope, *other)), "crypto.envelope");
   const auto parts = parse_kms_envelope(envelope);
   ASSERT_TRUE(parts);
@@ -107,14 +59,14 @@ TEST(KmsEnvelope, SaysOneThingOfWhatDoesNotOpen) {
 }
 
 TEST(KmsEnvelope, RefusesOtherAlgorithms) {
-  EXPECT_EQ(id_of(open_kms_envelope(envelope_for(key(), "x", false, EVP_aes_128_cbc()), key())), "kms.envelope");
-  EXPECT_EQ(id_of(open_kms_envelope(envelope_for(key(), "x", false, EVP_aes_256_cbc(), EVP_sha384()), key())),
+  EXPECT_EQ(id_of(open_kms_envelope(envelope_for(key().spki(), "x", false, EVP_aes_128_cbc()), key())), "kms.envelope");
+  EXPECT_EQ(id_of(open_kms_envelope(envelope_for(key().spki(), "x", false, EVP_aes_256_cbc(), EVP_sha384()), key())),
             "kms.envelope");
 }
 
 TEST(KmsEnvelope, RefusesEveryTruncationAndTrailingBytes) {
   for (const bool streamed : {false, true}) {
-    Bytes envelope = envelope_for(key(), "secret", streamed);
+    Bytes envelope = envelope_for(key().spki(), "secret", streamed);
     for (std::size_t size = 0; size < envelope.size(); ++size) {
       EXPECT_FALSE(parse_kms_envelope(ByteView(envelope).first(size))) << size;
     }
