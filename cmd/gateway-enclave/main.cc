@@ -1,7 +1,7 @@
 // gateway-enclave: PID 1 in every enclave. Composition alone: which device, which channels, in which order.
 //
 // On local the shim starts it in a sandbox with inherited descriptors (docs/platforms/local.md):
-//     /init --platform=local --control=fd:3 --nsm=fd:4 --ingress=fd:5
+//     /init --platform=local --control=fd:3 --nsm=fd:4 --ingress=fd:5 --egress=fd:6
 // Without such arguments it is the first process of a virtual machine: it makes that a place to live in, finds /dev/nsm
 // and lets the parent in by vsock (runtime/machine.h, docs/platforms/nitro.md). The same binary is the first process of
 // the workload's sandbox, executed anew with memory of its own.
@@ -31,6 +31,7 @@ struct Surroundings {
   attestation::Platform platform{};
   std::unique_ptr<attester::NsmDevice> nsm;
   net::Descriptor ingress;
+  net::Descriptor egress;
 };
 
 Result<std::unique_ptr<attester::NsmDevice>> open_nsm(const std::string& where) {
@@ -42,8 +43,12 @@ Result<std::unique_ptr<attester::NsmDevice>> open_nsm(const std::string& where) 
 
 Result<Surroundings> open_surroundings(const runtime::Arguments& arguments) {
   GATEWAY_ASSIGN(auto nsm, open_nsm(arguments.nsm));
-  GATEWAY_ASSIGN(net::Descriptor ingress, runtime::open_ingress(arguments.ingress));
-  return Surroundings{.platform = arguments.platform, .nsm = std::move(nsm), .ingress = std::move(ingress)};
+  GATEWAY_ASSIGN(net::Descriptor ingress, runtime::open_door(arguments.ingress));
+  GATEWAY_ASSIGN(net::Descriptor egress, runtime::open_door(arguments.egress));
+  return Surroundings{.platform = arguments.platform,
+                      .nsm = std::move(nsm),
+                      .ingress = std::move(ingress),
+                      .egress = std::move(egress)};
 }
 
 Status serve(Result<Surroundings> around, net::Descriptor& control, net::Descriptor& events) {
@@ -55,7 +60,8 @@ Status serve(Result<Surroundings> around, net::Descriptor& control, net::Descrip
   GATEWAY_ASSIGN(const auto enclave, runtime::Enclave::start(std::move(booted), nsm,
                                                              {.control = net::Descriptor(::dup(control.get())),
                                                               .events = net::Descriptor(::dup(events.get())),
-                                                              .ingress = std::move(around->ingress)},
+                                                              .ingress = std::move(around->ingress),
+                                                              .egress = std::move(around->egress)},
                                                              {}));
   return enclave->run();
 }
@@ -93,6 +99,7 @@ int run_in_sandbox(std::span<const char* const> words) {
 struct Doors {
   net::Descriptor control;
   net::Descriptor ingress;
+  net::Descriptor egress;
 };
 
 // The listeners stand before the heartbeat: whoever hears it may knock at once.
@@ -103,11 +110,12 @@ Result<Doors> open_doors() {
   };
   GATEWAY_TRY(runtime::prepare_machine());
   GATEWAY_ASSIGN(net::Descriptor ingress, on_any(net::kIngressPort));
+  GATEWAY_ASSIGN(net::Descriptor egress, on_any(net::kEgressPort));
   GATEWAY_ASSIGN(const net::Descriptor listener, on_any(net::kControlPort));
   GATEWAY_TRY(runtime::send_heartbeat(
       {.kind = Address::Kind::kVsock, .host = {}, .cid = net::kParentCid, .port = net::kHeartbeatPort}));
   GATEWAY_ASSIGN(net::Descriptor control, runtime::accept_from(listener.get(), net::kParentCid, kControlTimeoutMs));
-  return Doors{.control = std::move(control), .ingress = std::move(ingress)};
+  return Doors{.control = std::move(control), .ingress = std::move(ingress), .egress = std::move(egress)};
 }
 
 [[noreturn]] void run_as_machine() {
@@ -117,8 +125,10 @@ Result<Doors> open_doors() {
   } else {
     serve_and_report(std::move(doors->control), [&]() -> Result<Surroundings> {
       GATEWAY_ASSIGN(auto nsm, attester::open_nsm_device());
-      return Surroundings{
-          .platform = attestation::Platform::kNitro, .nsm = std::move(nsm), .ingress = std::move(doors->ingress)};
+      return Surroundings{.platform = attestation::Platform::kNitro,
+                          .nsm = std::move(nsm),
+                          .ingress = std::move(doors->ingress),
+                          .egress = std::move(doors->egress)};
     });
   }
   runtime::power_off();

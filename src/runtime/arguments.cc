@@ -10,11 +10,11 @@ namespace gateway::runtime {
 namespace {
 
 constexpr int kConnectTimeoutMs = 20'000;
-constexpr std::array<std::string_view, 4> kNames{"--platform=", "--control=", "--nsm=", "--ingress="};
+constexpr std::array<std::string_view, 5> kNames{"--platform=", "--control=", "--nsm=", "--ingress=", "--egress="};
 
 std::unexpected<Error> bad_arguments(std::string detail) {
   return fail(ErrorCode::kInvalidArgument, "runtime.arguments", std::move(detail),
-              "expected --platform=local|nitro --control=URL --nsm=fd:N|PATH --ingress=URL, each once");
+              "expected --platform=local|nitro --control=URL --nsm=fd:N|PATH --ingress=URL --egress=URL, each once");
 }
 
 }  // namespace
@@ -41,6 +41,7 @@ Result<Arguments> parse_arguments(std::span<const char* const> words) {
   arguments.nsm = *values[2];
   if (!arguments.nsm.starts_with("fd:") && !arguments.nsm.starts_with('/')) return bad_arguments("--nsm is neither");
   GATEWAY_ASSIGN(arguments.ingress, net::Address::parse_url(*values[3]));
+  GATEWAY_ASSIGN(arguments.egress, net::Address::parse_url(*values[4]));
   return arguments;
 }
 
@@ -58,7 +59,7 @@ Result<net::Descriptor> open_control(const net::Address& address) {
   return net::connect_to(address, kConnectTimeoutMs);
 }
 
-Result<net::Descriptor> open_ingress(const net::Address& address) {
+Result<net::Descriptor> open_door(const net::Address& address) {
   if (address.kind != net::Address::Kind::kDescriptor) return net::listen_on(address);
   GATEWAY_ASSIGN(net::Descriptor listener, inherit(address.port));
   ::fcntl(listener.get(), F_SETFL, ::fcntl(listener.get(), F_GETFL) | O_NONBLOCK);

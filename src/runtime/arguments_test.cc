@@ -15,7 +15,8 @@ std::string judged(std::vector<const char*> words) {
 }
 
 TEST(Arguments, ReadsWhatAShimPasses) {
-  const std::vector<const char*> words{"--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5"};
+  const std::vector<const char*> words{"--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5",
+                                       "--egress=fd:6"};
   const auto arguments = parse_arguments(words);
   ASSERT_TRUE(arguments) << arguments.error().message();
   EXPECT_EQ(arguments->platform, attestation::Platform::kLocal);
@@ -25,21 +26,25 @@ TEST(Arguments, ReadsWhatAShimPasses) {
 }
 
 TEST(Arguments, ReadsWhatAnInitIsGiven) {
-  EXPECT_EQ(
-      judged({"--ingress=vsock://4294967295:8443", "--nsm=/dev/nsm", "--control=vsock://3:9001", "--platform=nitro"}),
-      "accepted");
+  EXPECT_EQ(judged({"--ingress=vsock://4294967295:8443", "--egress=vsock://4294967295:7002", "--nsm=/dev/nsm",
+                    "--control=vsock://3:9001", "--platform=nitro"}),
+            "accepted");
 }
 
 TEST(Arguments, RefusesUnknownRepeatedAndMissingOnes) {
   EXPECT_EQ(judged({}), "runtime.arguments");
   EXPECT_EQ(judged({"--platform=local", "--control=fd:3", "--nsm=fd:4"}), "runtime.arguments");
-  EXPECT_EQ(judged({"--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5", "--debug"}),
+  EXPECT_EQ(judged({"--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5", "--egress=fd:6", "--debug"}),
             "runtime.arguments");
-  EXPECT_EQ(judged({"--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5", "--nsm=fd:4"}),
+  EXPECT_EQ(
+      judged({"--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5", "--egress=fd:6", "--nsm=fd:4"}),
+      "runtime.arguments");
+  EXPECT_EQ(judged({"--platform=snp", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5", "--egress=fd:6"}),
             "runtime.arguments");
-  EXPECT_EQ(judged({"--platform=snp", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5"}), "runtime.arguments");
-  EXPECT_EQ(judged({"--platform=local", "--control=fd:3", "--nsm=nsm", "--ingress=fd:5"}), "runtime.arguments");
-  EXPECT_EQ(judged({"--platform=local", "--control=nowhere", "--nsm=fd:4", "--ingress=fd:5"}), "net.address");
+  EXPECT_EQ(judged({"--platform=local", "--control=fd:3", "--nsm=nsm", "--ingress=fd:5", "--egress=fd:6"}),
+            "runtime.arguments");
+  EXPECT_EQ(judged({"--platform=local", "--control=nowhere", "--nsm=fd:4", "--ingress=fd:5", "--egress=fd:6"}),
+            "net.address");
 }
 
 TEST(Arguments, AnInheritedDescriptorIsNotPassedOn) {

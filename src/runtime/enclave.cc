@@ -6,7 +6,10 @@
 #include <optional>
 
 #include "base/log.h"
+#include "egress/egress.h"
+#include "image/file.h"
 #include "runtime/gate.h"
+#include "runtime/kms_service.h"
 #include "runtime/workload.h"
 
 namespace gateway::runtime {
@@ -15,6 +18,9 @@ struct Enclave::Impl {
   explicit Impl(Booted what) : booted(std::move(what)), admission(booted.config.access_key, booted.clock) {}
 
   Status set_up(attester::Attester& attester, EnclaveChannels channels, const std::string& root);
+  Status make_ways_out(attester::Attester& attester, net::Descriptor egress, const std::string& root);
+  void open_doors(SandboxDoors doors);
+  void close_doors();
   void make_workload(const std::string& root);
   Status make_server(net::Descriptor ingress);
   void take_tokens(ByteView file);
@@ -31,6 +37,9 @@ struct Enclave::Impl {
   Admission admission;
   LogRing logs;
   std::unique_ptr<EvidenceService> evidence;
+  std::unique_ptr<egress::Outlet> outlet;  // with what needs a way out
+  std::unique_ptr<egress::Egress> egress;
+  std::unique_ptr<KmsService> kms;
   std::unique_ptr<Workload> workload;
   std::unique_ptr<RuntimeGate> gate;
   std::unique_ptr<server::Server> server;
@@ -51,6 +60,7 @@ Status Enclave::Impl::set_up(attester::Attester& attester, EnclaveChannels chann
                             .closed = [this] { stop(booted.description.workload.stop_grace); }});
   if (!booted.tokens.empty()) take_tokens(booted.tokens);
   GATEWAY_ASSIGN(evidence, EvidenceService::start(loop, attester, booted.identity));
+  GATEWAY_TRY(make_ways_out(attester, std::move(channels.egress), root));
   make_workload(root);
   GATEWAY_TRY(make_server(std::move(channels.ingress)));
   drain_timer = loop.timer([this] { stop_workload(); });
@@ -65,7 +75,68 @@ void Enclave::Impl::make_workload(const std::string& root) {
       std::make_unique<Workload>(loop, *signals, logs, plan_workload(booted.description, booted.config, identity, root),
                                  Workload::Events{.ready = [this] { on_ready(); },
                                                   .fatal = [this](const Error& error) { on_fatal(error); },
-                                                  .stopped = [this] { loop.stop(); }});
+                                                  .stopped = [this] { loop.stop(); },
+                                                  .doors = [this](SandboxDoors doors) { open_doors(std::move(doors)); },
+                                                  .doors_closed = [this] { close_doors(); }});
+}
+
+// Of the measured root file system: whom the runtime's own TLS believes.
+Result<std::vector<crypto::Certificate>> read_roots(const std::string& path) {
+  constexpr std::size_t kMaxRoots = 1024;
+  auto file = image::MappedFile::open(path);
+  auto roots = file ? crypto::Certificate::from_pem(as_text(file->view()), kMaxRoots) : std::unexpected(file.error());
+  if (roots && !roots->empty()) return roots;
+  return fail(ErrorCode::kUnavailable, "runtime.roots", "egress.roots is no file of certificates in the image",
+              "name a PEM file that is in the image's root file system");
+}
+
+Status Enclave::Impl::make_ways_out(attester::Attester& attester, net::Descriptor door, const std::string& root) {
+  const image::Description& description = booted.description;
+  GATEWAY_ASSIGN(egress::Policy policy, egress::Policy::make(description.egress));
+  if (policy.empty() && !description.kms) return {};
+  std::optional<channel::TlsContext> tls;
+  if (!description.egress.roots.empty()) {
+    GATEWAY_ASSIGN(const auto roots, read_roots(root + std::string(image::kRootfsPath) + description.egress.roots));
+    GATEWAY_ASSIGN(tls, channel::TlsContext::service_client(roots, booted.clock));
+  }
+  outlet = std::make_unique<egress::Outlet>(loop, std::move(door), [this](std::uint16_t count) {
+    ByteWriter body;
+    body.u16be(count);
+    control->send(net::ControlType::kDial, body.bytes());
+  });
+  // Into the enclave's own log, by name; to the host by number alone: the workload chose the name.
+  const auto audit = [this](const Error& why, const std::string& wanted) {
+    logs.append(as_bytes("[gateway] " + std::string(why.id()) + " " + wanted + "\n"));
+    log::info("egress.not_opened", {{"why", why.id()}});
+  };
+  egress = std::make_unique<egress::Egress>(
+      std::move(policy), egress::Egress::Parts{.loop = loop, .outlet = *outlet, .tls = tls, .audit = audit});
+  if (description.kms) {
+    GATEWAY_ASSIGN(kms, KmsService::start({.loop = loop,
+                                           .attester = attester,
+                                           .outlet = *outlet,
+                                           .resolver = egress->resolver(),
+                                           .tls = *tls,
+                                           .clock = booted.clock,
+                                           .kms = *description.kms,
+                                           .keys_digest = booted.identity.k_digest}));
+  }
+  return {};
+}
+
+void Enclave::Impl::open_doors(SandboxDoors doors) {
+  if (egress) {
+    egress->open({.proxy = std::move(doors[SandboxDoor::kProxy]),
+                  .transparent = std::move(doors[SandboxDoor::kTransparent]),
+                  .dns = std::move(doors[SandboxDoor::kDns]),
+                  .tun = std::move(doors[SandboxDoor::kTun])});
+  }
+  if (kms) kms->open(std::move(doors[SandboxDoor::kKms]));
+}
+
+void Enclave::Impl::close_doors() {
+  if (egress) egress->close();
+  if (kms) kms->close();
 }
 
 // A connection that cannot be told from the last free descriptor would take it from the workload's requests.

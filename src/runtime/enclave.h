@@ -16,12 +16,13 @@ struct EnclaveChannels {
   net::Descriptor control;
   net::Descriptor events;   // the reading end of the log's pipe
   net::Descriptor ingress;  // listens
+  net::Descriptor egress;   // listens
 };
 
 class Enclave {
  public:
   // `attester` is the enclave's alone from here on and outlives it. Call before any thread exists.
-  // Errors: kInternal runtime.signals, tls.setup; those of the attester
+  // Errors: kInternal runtime.signals, tls.setup; kUnavailable runtime.roots; those of the attester
   static Result<std::unique_ptr<Enclave>> start(Booted booted, attester::Attester& attester, EnclaveChannels channels,
                                                 const std::string& root);
   ~Enclave();

@@ -270,6 +270,13 @@ TEST_F(EnclaveTest, RefusesAConfigurationWithUnknownKeys) {
   EXPECT_THAT(refused(), StartsWith("toml.unknown_key\n"));
 }
 
+TEST_F(EnclaveTest, RefusesRootsThatAreNotInTheImage) {
+  enclave_.description.egress.allow = {"api.example.org:443"};
+  enclave_.description.egress.runtime_tls = true;
+  enclave_.description.egress.roots = "/etc/roots.pem";
+  EXPECT_THAT(refused(), StartsWith("runtime.roots\n"));
+}
+
 TEST_F(EnclaveTest, RefusesAWorkloadThatCannotBeExecuted) {
   enclave_.description.workload.argv = {"/bin/missing"};
   EXPECT_THAT(refused(), StartsWith("workload.exec\n"));

@@ -37,8 +37,8 @@ struct EvidenceMetrics {
 
 class EvidenceService {
  public:
-  // Takes the attester over: nobody else may use it while the service lives. Makes the first quote, without nonces,
-  // before it returns. Errors: those of the attester.
+  // Uses the attester from a thread of its own, beside whoever else may: the device lets one wait for the other. Makes
+  // the first quote, without nonces, before it returns. Errors: those of the attester.
   static Result<std::unique_ptr<EvidenceService>> start(net::Loop& loop, attester::Attester& attester,
                                                         const Identity& identity);
   ~EvidenceService();  // answers nobody who still waits

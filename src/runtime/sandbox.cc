@@ -162,7 +162,10 @@ void Sandbox::on_report(ReceivedReport received) {
       start_timer_->disarm();
       started_ = true;
       shared_ = std::move(received.descriptor);
-      if (events_.started) events_.started();
+      if (events_.started) events_.started(std::move(doors_));
+      return;
+    case SandboxMessage::kDoor:
+      doors_[static_cast<SandboxDoor>(received.report.first)] = std::move(received.descriptor);
       return;
     case SandboxMessage::kFailed:
       fail_with(

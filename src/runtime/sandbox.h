@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -26,10 +27,13 @@ struct SandboxProgram {
   std::chrono::milliseconds start_timeout{10'000};  // from clone to an isolated workload
 };
 
+using SandboxDoors = std::map<SandboxDoor, net::Descriptor>;
+
 class Sandbox {
  public:
   struct Events {
-    std::function<void()> started;                // isolated, and the program executed
+    // Isolated, and the program executed. The doors are the runtime's, inside the sandbox's network namespace.
+    std::function<void(SandboxDoors)> started;
     std::function<void(const Error&)> failed;     // a step of isolation failed; nothing of it runs
     std::function<void(int wait_status)> exited;  // the program ended
     std::function<void(ByteView)> output;         // what it printed
@@ -68,6 +72,7 @@ class Sandbox {
   net::Descriptor link_;
   net::Descriptor output_;
   net::Descriptor shared_;
+  SandboxDoors doors_;
   std::unique_ptr<net::Source> link_source_;
   std::unique_ptr<net::Source> output_source_;
   std::unique_ptr<net::Timer> start_timer_;

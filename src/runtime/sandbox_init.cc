@@ -23,6 +23,7 @@
 #include "net/descriptor.h"
 #include "runtime/sandbox_link.h"
 #include "runtime/sandbox_mounts.h"
+#include "runtime/sandbox_network.h"
 #include "runtime/sandbox_spec.h"
 #include "runtime/seccomp_filter.h"
 
@@ -85,6 +86,34 @@ net::Descriptor build_tree(const SandboxSpec& spec) {
   require_zero(SandboxStep::kShared, tree.mount_shared(spec.uid, spec.gid, shared));
   require_zero(SandboxStep::kPivot, tree.pivot());
   return shared;
+}
+
+void hand_over(SandboxDoor door, const net::Descriptor& descriptor) {
+  require(SandboxStep::kDoors,
+          send_report(kSandboxSocket, {SandboxMessage::kDoor, static_cast<std::uint32_t>(door), 0}, descriptor.get()));
+}
+
+void open_doors(const SandboxSpec& spec, const net::Descriptor& tun) {
+  net::Descriptor door;
+  if (spec.egress) {
+    require_zero(SandboxStep::kDoors, listen_on_loopback(kProxyPort, door));
+    hand_over(SandboxDoor::kProxy, door);
+    require_zero(SandboxStep::kDoors, bind_name_server(door));
+    hand_over(SandboxDoor::kDns, door);
+  }
+  if (spec.kms) {
+    require_zero(SandboxStep::kDoors, listen_on_loopback(kKmsPort, door));
+    hand_over(SandboxDoor::kKms, door);
+  }
+  if (spec.tun) {
+    require_zero(SandboxStep::kTun, raise_tun());
+    hand_over(SandboxDoor::kTun, tun);
+  }
+  if (spec.transparent) {
+    require_zero(SandboxStep::kTransparent, listen_on_loopback(kTransparentPort, door));
+    require_zero(SandboxStep::kTransparent, redirect_tcp(!spec.tun));
+    hand_over(SandboxDoor::kTransparent, door);
+  }
 }
 
 void lower_limit(decltype(RLIMIT_CORE) resource, rlim_t most) {
@@ -205,10 +234,14 @@ void run_sandbox_init() {
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   const SandboxSpec spec = read_spec();
   take_identity(spec);
+  net::Descriptor tun;
+  if (spec.tun) require_zero(SandboxStep::kTun, open_tun(tun));
   net::Descriptor shared = build_tree(spec);
   constexpr std::string_view kHostName = "enclave";
   require(SandboxStep::kHostname, ::sethostname(kHostName.data(), kHostName.size()) == 0);
   require_zero(SandboxStep::kLoopback, raise_loopback());
+  open_doors(spec, tun);
+  tun.reset();
   set_limits();
   drop_privileges();
   const pid_t workload = start_workload(spec);

@@ -81,6 +81,15 @@ Error step_error(SandboxStep step) {
       return Error(ErrorCode::kUnavailable, "workload.exec", "the workload's program could not be executed", kImage);
     case SandboxStep::kSpec:
       return Error(ErrorCode::kUnavailable, "workload.spec", "the sandbox's specification could not be read", kHost);
+    case SandboxStep::kDoors:
+      return Error(ErrorCode::kUnavailable, "workload.doors", "the doors of the ways out could not be opened", kHost);
+    case SandboxStep::kTransparent:
+      return Error(ErrorCode::kUnavailable, "workload.transparent",
+                   "TCP could not be led to the runtime: the kernel must have nftables with NAT",
+                   "leave egress.transparent out of the image, or run it where the kernel has it");
+    case SandboxStep::kTun:
+      return Error(ErrorCode::kUnavailable, "workload.tun", "the network device could not be made from /dev/net/tun",
+                   "leave egress.tun out of the image, or run it where there is such a device");
   }
   return Error(ErrorCode::kUnavailable, "workload.report", "the sandbox reported an unknown step", kHost);
 }
@@ -90,12 +99,13 @@ Error step_error(SandboxStep step) {
 Bytes encode_sandbox_spec(const SandboxSpec& spec) {
   // Arguments and values are byte strings: Linux does not promise UTF-8.
   codec::CborWriter writer;
-  writer.array(7).bytes(as_bytes(spec.rootfs)).array(spec.argv.size());
+  writer.array(11).bytes(as_bytes(spec.rootfs)).array(spec.argv.size());
   for (const std::string& argument : spec.argv) writer.bytes(as_bytes(argument));
   writer.array(spec.env.size());
   for (const auto& [name, value] : spec.env) writer.bytes(as_bytes(name + "=" + value));
   writer.bytes(as_bytes(spec.cwd)).unsigned_integer(spec.uid).unsigned_integer(spec.gid);
   writer.unsigned_integer(spec.scratch_bytes);
+  for (const bool way : {spec.egress, spec.transparent, spec.tun, spec.kms}) writer.boolean(way);
   return std::move(writer).take();
 }
 
@@ -103,7 +113,7 @@ Result<SandboxSpec> parse_sandbox_spec(ByteView bytes) {
   auto opened = codec::CborReader::open(bytes, kLimits, codec::CborProfile::kDeterministic);
   GATEWAY_ASSIGN(codec::CborReader reader, as_spec(std::move(opened)));
   SandboxSpec spec;
-  if (!reader.array_of(7)) return fail(ErrorCode::kMalformed, "workload.spec", "expected an array of seven");
+  if (!reader.array_of(11)) return fail(ErrorCode::kMalformed, "workload.spec", "expected an array of eleven");
   GATEWAY_ASSIGN(const ByteView rootfs, as_spec(reader.bytes()));
   spec.rootfs = as_text(rootfs);
   GATEWAY_ASSIGN(spec.argv, read_texts(reader));
@@ -118,6 +128,9 @@ Result<SandboxSpec> parse_sandbox_spec(ByteView bytes) {
   GATEWAY_ASSIGN(spec.uid, read_id(reader));
   GATEWAY_ASSIGN(spec.gid, read_id(reader));
   GATEWAY_ASSIGN(spec.scratch_bytes, as_spec(reader.unsigned_integer()));
+  for (bool* way : {&spec.egress, &spec.transparent, &spec.tun, &spec.kms}) {
+    GATEWAY_ASSIGN(*way, as_spec(reader.boolean()));
+  }
   if (!reader.end() || spec.argv.empty()) return fail(ErrorCode::kMalformed, "workload.spec", "no program is named");
   return spec;
 }
@@ -144,7 +157,7 @@ Result<SandboxReport> parse_report(ByteView bytes) {
   GATEWAY_ASSIGN(report.first, reader.u32be());
   GATEWAY_ASSIGN(report.second, reader.u32be());
   GATEWAY_TRY(reader.finish("workload.report"));
-  if (message < 1 || message > static_cast<std::uint8_t>(SandboxMessage::kRefused)) {
+  if (message < 1 || message > static_cast<std::uint8_t>(SandboxMessage::kDoor)) {
     return fail(ErrorCode::kMalformed, "workload.report", "the sandbox sent an unknown message");
   }
   report.message = static_cast<SandboxMessage>(message);

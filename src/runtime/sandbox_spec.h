@@ -5,6 +5,7 @@
 // Channel: a SOCK_SEQPACKET pair, kSandboxSocket in the child; the specification lies in a sealed memfd, kSandboxSpec.
 //   child  → parent  kWantsIdentity            the child runs its own image; its id maps may be written now
 //   parent → child   kIdentityWritten
+//   child  → parent  kDoor, which, with a descriptor of it: for each of SandboxSpec's ways
 //   child  → parent  kStarted with a descriptor of the shared folder | kFailed, step, errno
 //   child  → parent  kExited, wait status, when the workload's program ended
 //   parent → child   kConnect, port            child → parent  kConnected with a descriptor | kRefused, errno
@@ -30,7 +31,18 @@ struct SandboxSpec {
   std::uint32_t uid = 1000;  // inside the sandbox
   std::uint32_t gid = 1000;
   std::uint64_t scratch_bytes = 0;  // bound of /tmp and, apart, of /dev/shm
+  bool egress = false;              // a proxy and a name server on its loopback
+  bool transparent = false;         // its TCP is led to the runtime
+  bool tun = false;                 // a network device
+  bool kms = false;                 // the KMS endpoint on its loopback
 };
+
+// What the runtime answers on inside the sandbox's network namespace.
+enum class SandboxDoor : std::uint32_t { kProxy = 1, kDns, kTransparent, kTun, kKms };
+inline constexpr std::uint16_t kProxyPort = 3128;
+inline constexpr std::uint16_t kTransparentPort = 3129;
+inline constexpr std::uint16_t kDnsPort = 53;
+inline constexpr std::uint16_t kKmsPort = 7010;
 
 Bytes encode_sandbox_spec(const SandboxSpec& spec);
 Result<SandboxSpec> parse_sandbox_spec(ByteView bytes);  // Errors: kMalformed workload.spec
@@ -44,6 +56,7 @@ enum class SandboxMessage : std::uint8_t {
   kConnect = 6,
   kConnected = 7,
   kRefused = 8,
+  kDoor = 9,
 };
 
 // The steps of isolation, each with an id of its own: whichever fails stops the start.
@@ -69,6 +82,9 @@ enum class SandboxStep : std::uint32_t {
   kDirectory,
   kExec,
   kSpec,
+  kDoors,
+  kTransparent,
+  kTun,
 };
 Error sandbox_error(SandboxStep step, int error_number);
 

@@ -15,7 +15,9 @@ SandboxSpec sample() {
           .cwd = "/srv",
           .uid = 7,
           .gid = 8,
-          .scratch_bytes = 1ULL << 40};
+          .scratch_bytes = 1ULL << 40,
+          .transparent = true,
+          .kms = true};
 }
 
 TEST(SandboxSpec, RoundTripKeepsEveryField) {
@@ -28,6 +30,8 @@ TEST(SandboxSpec, RoundTripKeepsEveryField) {
   EXPECT_EQ(parsed->uid, 7U);
   EXPECT_EQ(parsed->gid, 8U);
   EXPECT_EQ(parsed->scratch_bytes, 1ULL << 40);
+  EXPECT_TRUE(parsed->transparent && parsed->kms);
+  EXPECT_FALSE(parsed->egress || parsed->tun);
 }
 
 TEST(SandboxSpec, RefusesEveryTruncation) {
@@ -59,7 +63,7 @@ TEST(SandboxReport, RefusesOtherSizesAndMessages) {
   report.pop_back();
   report[0] = 0;
   EXPECT_EQ(parse_report(report).error().id(), "workload.report");
-  report[0] = 9;
+  report[0] = 10;
   EXPECT_EQ(parse_report(report).error().id(), "workload.report");
 }
 
@@ -84,8 +88,11 @@ TEST(SandboxStep, EveryStepHasAnIdOfItsOwn) {
                                                     {SandboxStep::kFork, "workload.fork"},
                                                     {SandboxStep::kDirectory, "workload.cwd"},
                                                     {SandboxStep::kExec, "workload.exec"},
+                                                    {SandboxStep::kDoors, "workload.doors"},
+                                                    {SandboxStep::kTransparent, "workload.transparent"},
+                                                    {SandboxStep::kTun, "workload.tun"},
                                                     {SandboxStep::kSpec, "workload.spec"}};
-  ASSERT_EQ(ids.size(), static_cast<std::size_t>(SandboxStep::kSpec));
+  ASSERT_EQ(ids.size(), static_cast<std::size_t>(SandboxStep::kTun));
   for (const auto& [step, id] : ids) {
     const Error error = sandbox_error(step, EPERM);
     EXPECT_EQ(error.id(), id);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <set>
 
 #include "net/address.h"
 #include "net/loop.h"
@@ -47,8 +48,9 @@ class SandboxTest : public ::testing::Test {
     spec_.argv = std::move(argv);
     spec_.scratch_bytes = 8ULL * 1024 * 1024;
     Sandbox::Events events{.started =
-                               [this, on_started] {
+                               [this, on_started](SandboxDoors doors) {
                                  started_ = true;
+                                 doors_ = std::move(doors);
                                  if (on_started) on_started();
                                },
                            .failed =
@@ -85,7 +87,25 @@ class SandboxTest : public ::testing::Test {
   std::optional<int> exit_status_;
   bool started_ = false;
   bool timed_out_ = false;
+  SandboxDoors doors_;
 };
+
+std::set<SandboxDoor> names_of(const SandboxDoors& doors) {
+  std::set<SandboxDoor> names;
+  for (const auto& [name, descriptor] : doors) {
+    if (descriptor.valid()) names.insert(name);
+  }
+  return names;
+}
+
+TEST_F(SandboxTest, HasTheDoorsThatItsSpecificationNamesAndNoOthers) {
+  run({"/bin/test_workload", "exit", "0"});
+  EXPECT_TRUE(names_of(doors_).empty());
+  spec_.egress = spec_.kms = true;
+  run({"/bin/test_workload", "exit", "0"});
+  EXPECT_EQ(failure_, "");
+  EXPECT_EQ(names_of(doors_), (std::set{SandboxDoor::kProxy, SandboxDoor::kDns, SandboxDoor::kKms}));
+}
 
 TEST_F(SandboxTest, AHostileWorkloadIsRefusedEverything) {
   const std::string name = "gateway-sandbox-test-" + std::to_string(::getpid());

@@ -82,6 +82,8 @@ void TestEnclave::start() {
   ingress_path_ = tree_.path("ingress.sock");
   auto listener = net::listen_on({.kind = net::Address::Kind::kUnix, .host = ingress_path_});
   ASSERT_TRUE(listener) << listener.error().message();
+  auto egress = net::listen_on({.kind = net::Address::Kind::kUnix, .host = tree_.path("egress.sock")});
+  ASSERT_TRUE(egress) << egress.error().message();
 
   std::array<ByteArray<48>, 3> pcrs{};
   for (std::size_t i = 0; i < pcrs.size(); ++i) pcrs[i].fill(static_cast<std::uint8_t>(0xa0 + i));
@@ -89,14 +91,14 @@ void TestEnclave::start() {
   nsm_socket_ = std::move(nsm.ours);
   nsm_thread_ = std::thread([this] { attester::serve_virtual_nsm(*nsm_, nsm_socket_.get()); });
 
-  spawn(control.theirs.get(), nsm.theirs.get(), listener->get());
+  spawn(control.theirs.get(), nsm.theirs.get(), listener->get(), egress->get());
   control_ = std::move(control.ours);
   send(net::ControlType::kCmdline, as_bytes(passed_cmdline));
   send(net::ControlType::kConfig, as_bytes(config));
   send(net::ControlType::kTokens, hand_over_tokens ? sign(tokens) : Bytes());
 }
 
-void TestEnclave::spawn(int control, int nsm, int ingress) {
+void TestEnclave::spawn(int control, int nsm, int ingress, int egress) {
   std::vector<std::string> words{kBwrap,          "--unshare-all", "--uid",     "1000",       "--gid",
                                  "1000",          "--cap-drop",    "ALL",       "--as-pid-1", "--die-with-parent",
                                  "--new-session", "--clearenv",    "--ro-bind", tree_.path(), "/",
@@ -109,19 +111,20 @@ void TestEnclave::spawn(int control, int nsm, int ingress) {
     words.emplace_back(word);
   }
 #endif
-  for (const char* word : {"--", "/init", "--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5"}) {
+  for (const char* word :
+       {"--", "/init", "--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5", "--egress=fd:6"}) {
     words.emplace_back(word);
   }
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  std::array<int, 3> given{};
-  for (std::size_t i = 0; const int descriptor : {control, nsm, ingress})
+  std::array<int, 4> given{};
+  for (std::size_t i = 0; const int descriptor : {control, nsm, ingress, egress})
     given[i++] = ::fcntl(descriptor, F_DUPFD, 100);
   pid_ = ::fork();
   if (pid_ == 0) {
     for (std::size_t i = 0; i < given.size(); ++i) ::dup2(given[i], static_cast<int>(i) + 3);
-    ::close_range(6, ~0U, 0);
+    ::close_range(7, ~0U, 0);
     // Under root bwrap hides parts of /proc, and then nothing nested may mount a fresh one: as the shim, drop first.
     if (::geteuid() == 0 &&
         (::setgroups(0, nullptr) != 0 || ::setresgid(kUnprivileged, kUnprivileged, kUnprivileged) != 0 ||

@@ -77,7 +77,7 @@ class TestEnclave {
   pid_t pid() const { return pid_; }
 
  private:
-  void spawn(int control, int nsm, int ingress);
+  void spawn(int control, int nsm, int ingress, int egress);
 
   TestTree tree_;
   attester::LocalRoot root_;

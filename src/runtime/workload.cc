@@ -23,6 +23,30 @@ std::string describe(int wait_status) {
   return "signal " + std::to_string(WTERMSIG(wait_status));
 }
 
+// What programs look for in their environment to find a proxy, or AWS's KMS elsewhere; what the image's author says
+// about the same comes first. An SDK signs with whatever credentials it has: the runtime signs anew.
+void plan_ways_out(const image::Description& description, SandboxSpec& sandbox) {
+  const image::EgressDescription& egress = description.egress;
+  sandbox.egress = !egress.allow.empty() || !egress.insecure_allow.empty();
+  sandbox.transparent = egress.transparent;
+  sandbox.tun = egress.tun;
+  sandbox.kms = description.kms.has_value();
+  if (sandbox.egress) {
+    const std::string proxy = "127.0.0.1:" + std::to_string(kProxyPort);
+    for (const char* name : {"HTTPS_PROXY", "https_proxy"}) sandbox.env.try_emplace(name, "http://" + proxy);
+    for (const char* name : {"ALL_PROXY", "all_proxy"}) sandbox.env.try_emplace(name, "socks5h://" + proxy);
+    for (const char* name : {"NO_PROXY", "no_proxy"}) sandbox.env.try_emplace(name, "localhost,127.0.0.1,::1");
+  }
+  if (sandbox.kms) {
+    sandbox.env.try_emplace("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:" + std::to_string(kKmsPort));
+    sandbox.env.try_emplace("AWS_REGION", description.kms->region);
+    if (!sandbox.env.contains("AWS_ACCESS_KEY_ID")) {
+      sandbox.env.try_emplace("AWS_ACCESS_KEY_ID", "signed-by-the-runtime");
+      sandbox.env.try_emplace("AWS_SECRET_ACCESS_KEY", "signed-by-the-runtime");
+    }
+  }
+}
+
 }  // namespace
 
 WorkloadPlan plan_workload(const image::Description& description, const EffectiveConfig& config,
@@ -36,6 +60,7 @@ WorkloadPlan plan_workload(const image::Description& description, const Effectiv
                   .uid = workload.uid,
                   .gid = workload.gid,
                   .scratch_bytes = description.resources.memory / 4};
+  plan_ways_out(description, plan.sandbox);
   plan.identity = identity;
   plan.restart = workload.restart;
   if (workload.readiness) {
@@ -73,7 +98,7 @@ Workload::Workload(net::Loop& loop, Signals& signals, LogRing& logs, WorkloadPla
 }
 
 void Workload::start() {
-  Sandbox::Events events{.started = [this] { on_started(); },
+  Sandbox::Events events{.started = [this](SandboxDoors doors) { on_started(std::move(doors)); },
                          .failed = [this](const Error& error) { give_up(error); },
                          .exited = [this](int status) { on_exited(status); },
                          .output = [this](ByteView bytes) { on_output(bytes); }};
@@ -84,7 +109,8 @@ void Workload::start() {
   sandbox_ = std::move(*sandbox);
 }
 
-void Workload::on_started() {
+void Workload::on_started(SandboxDoors doors) {
+  if (events_.doors) events_.doors(std::move(doors));
   log::info("workload.started", {{"start", metrics_.starts}});
   probe_pause_ = kFirstProbePause;
   probe_->attempt();
@@ -146,6 +172,7 @@ void Workload::restart_later() {
 // The sandbox calls from inside itself, so it is put away once its callback has returned.
 void Workload::end_run(std::function<void()> then) {
   metrics_.ready = false;
+  if (events_.doors_closed) events_.doors_closed();
   probe_->cancel();
   for (net::Timer* timer : {probe_timer_.get(), ready_timer_.get(), kill_timer_.get()}) timer->disarm();
   loop_.defer([ended = std::shared_ptr<Sandbox>(std::move(sandbox_)), next = std::move(then)] { next(); });

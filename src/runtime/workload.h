@@ -38,9 +38,11 @@ WorkloadPlan plan_workload(const image::Description& description, const Effectiv
 class Workload {
  public:
   struct Events {
-    std::function<void()> ready;              // each time
-    std::function<void(const Error&)> fatal;  // the enclave cannot go on
-    std::function<void()> stopped;            // after stop()
+    std::function<void()> ready;                // each time
+    std::function<void(const Error&)> fatal;    // the enclave cannot go on
+    std::function<void()> stopped;              // after stop()
+    std::function<void(SandboxDoors)> doors{};  // of a run that has just started
+    std::function<void()> doors_closed{};       // that run is over
   };
   Workload(net::Loop& loop, Signals& signals, LogRing& logs, WorkloadPlan plan, Events events);
 
@@ -52,7 +54,7 @@ class Workload {
   const WorkloadMetrics& metrics() const { return metrics_; }
 
  private:
-  void on_started();
+  void on_started(SandboxDoors doors);
   void on_probed(bool ready);
   void on_exited(int wait_status);
   void on_output(ByteView bytes);
