@@ -36,7 +36,8 @@ constexpr std::string_view kUsage =
     "SIGTERM,\n"
     "and enclaves go on until `gateway stop NAME`.\n"
     "\n"
-    "  --config FILE   TOML: state_dir, socket, group, qemu, [limits] memory, enclaves_per_cpu, [log] level, format\n"
+    "  --config FILE   TOML: state_dir, socket, group, qemu, [limits] memory, enclaves_per_cpu, [log] level, format,\n"
+    "                  [egress] offered, allow, resolver, aws_credentials, imds, packets\n"
     "  --version       print the version\n"
     "  --help          this text\n"
     "\n"
@@ -134,10 +135,13 @@ Status serve(const host::DaemonConfig& config) {
   GATEWAY_ASSIGN(std::string shim, host::find_program("gateway-shim"));
   // Before SIGCHLD is ignored: a driver learns what this host can do from the exit status of what it tries.
   host::Daemon::Drivers drivers;
-  if (!config.qemu.empty()) drivers["qemu"] = host::make_qemu_driver({.shim = shim, .folder = config.qemu});
-  drivers["nitro"] = host::make_nitro_driver(shim);
-  drivers["local"] = host::make_local_driver(
-      {.shim = std::move(shim), .root_folder = state + "/local-root", .enclaves_per_cpu = config.enclaves_per_cpu});
+  if (!config.qemu.empty())
+    drivers["qemu"] = host::make_qemu_driver({.shim = shim, .folder = config.qemu, .egress = config.egress});
+  drivers["nitro"] = host::make_nitro_driver(shim, config.egress);
+  drivers["local"] = host::make_local_driver({.shim = std::move(shim),
+                                              .root_folder = state + "/local-root",
+                                              .enclaves_per_cpu = config.enclaves_per_cpu,
+                                              .egress = config.egress});
   if (auto able = drivers["local"]->check(); !able)
     log::warning("host.platform_unavailable", {{"detail", able.error().detail()}});
   const net::Descriptor signals = watch_signals();

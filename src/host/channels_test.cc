@@ -241,6 +241,7 @@ class ControlLinkTest : public testing::Test {
         loop_, std::move(pair.a),
         ControlLink::Events{.event = [this](std::string_view json) { heard_.push_back("event " + std::string(json)); },
                             .ready = [this] { heard_.emplace_back("ready"); },
+                            .dial = [this](std::uint16_t count) { heard_.push_back("dial " + std::to_string(count)); },
                             .fatal =
                                 [this](std::string_view id, std::string_view detail) {
                                   heard_.push_back("fatal " + std::string(id) + "|" + std::string(detail));
@@ -265,15 +266,21 @@ TEST_F(ControlLinkTest, HearsWhatAnEnclaveMaySay) {
   ASSERT_TRUE(net::write_control(enclave_.get(), net::ControlType::kEvent, as_bytes("{}")).has_value());
   ASSERT_TRUE(net::write_control(enclave_.get(), net::ControlType::kPong, {}).has_value());
   ASSERT_TRUE(net::write_control(enclave_.get(), net::ControlType::kReady, {}).has_value());
+  ASSERT_TRUE(net::write_control(enclave_.get(), net::ControlType::kDial, Bytes{0, 3}).has_value());
   ASSERT_TRUE(net::write_control(enclave_.get(), net::ControlType::kFatal, as_bytes("a.b\nwhy\nso")).has_value());
   ASSERT_TRUE(net::write_control(enclave_.get(), net::ControlType::kFatal, as_bytes("bare")).has_value());
   enclave_.reset();
-  EXPECT_EQ(run(),
-            (std::vector<std::string>{"event {}", "ready", "fatal a.b|why\nso", "fatal bare|", "closed in order"}));
+  EXPECT_EQ(run(), (std::vector<std::string>{"event {}", "ready", "dial 3", "fatal a.b|why\nso", "fatal bare|",
+                                             "closed in order"}));
 }
 
 TEST_F(ControlLinkTest, EndsWhenTheEnclaveSpeaksAsAHost) {
   ASSERT_TRUE(net::write_control(enclave_.get(), net::ControlType::kStop, {}).has_value());
+  EXPECT_EQ(run(), (std::vector<std::string>{"closed host.enclave.protocol"}));
+}
+
+TEST_F(ControlLinkTest, EndsWhenTheEnclaveCannotCount) {
+  ASSERT_TRUE(net::write_control(enclave_.get(), net::ControlType::kDial, Bytes{3}).has_value());
   EXPECT_EQ(run(), (std::vector<std::string>{"closed host.enclave.protocol"}));
 }
 

@@ -75,6 +75,13 @@ Status ControlLink::take(const net::ControlFrame& frame) {
     case net::ControlType::kEvent: events_.event(as_text(frame.body)); return {};
     case net::ControlType::kReady: events_.ready(); return {};
     case net::ControlType::kPong: return {};
+    case net::ControlType::kDial: {
+      ByteReader reader(frame.body, "host.enclave.protocol");
+      GATEWAY_ASSIGN(const std::uint16_t count, reader.u16be());
+      GATEWAY_TRY(reader.finish("host.enclave.protocol"));
+      events_.dial(count);
+      return {};
+    }
     case net::ControlType::kFatal: {
       const std::string_view text = as_text(frame.body);
       const std::size_t end_of_id = std::min(text.find('\n'), text.size());

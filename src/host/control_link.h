@@ -19,6 +19,7 @@ class ControlLink {
   struct Events {
     std::function<void(std::string_view json)> event;
     std::function<void()> ready;
+    std::function<void(std::uint16_t count)> dial{};  // ways out that the enclave asks for
     std::function<void(std::string_view id, std::string_view detail)> fatal;
     // Nothing more comes: closed by the enclave (no error), or broken by it.
     std::function<void(std::optional<Error> why)> closed;

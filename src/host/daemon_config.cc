@@ -41,6 +41,22 @@ Status read_limits(codec::TomlTable& table, DaemonConfig& config) {
   return table.finish();
 }
 
+Status read_egress(codec::TomlTable& table, EgressConfig& egress) {
+  GATEWAY_ASSIGN(const auto offered, table.optional_boolean("offered"));
+  GATEWAY_ASSIGN(egress.allow, table.optional_texts("allow"));
+  GATEWAY_ASSIGN(const auto resolver, table.optional_text("resolver"));
+  GATEWAY_ASSIGN(const auto credentials, table.optional_text("aws_credentials"));
+  GATEWAY_ASSIGN(const auto imds, table.optional_text("imds"));
+  GATEWAY_ASSIGN(const auto packets, table.optional_boolean("packets"));
+  egress.offered = offered.value_or(egress.offered);
+  egress.resolver = resolver.value_or(egress.resolver);
+  egress.aws_credentials = credentials.value_or(egress.aws_credentials);
+  egress.imds = imds.value_or(egress.imds);
+  egress.packets = packets.value_or(egress.packets);
+  GATEWAY_TRY(table.finish());
+  return check_egress_config(egress);
+}
+
 Status read_log(codec::TomlTable& table, DaemonConfig& config) {
   GATEWAY_ASSIGN(const auto level, table.optional_text("level"));
   if (level) {
@@ -75,6 +91,8 @@ Result<DaemonConfig> parse_daemon_config(std::string_view toml, std::string file
   GATEWAY_ASSIGN(config.group, table.optional_text("group"));
   GATEWAY_ASSIGN(auto limits, table.optional_table("limits"));
   if (limits) GATEWAY_TRY(read_limits(*limits, config));
+  GATEWAY_ASSIGN(auto egress, table.optional_table("egress"));
+  if (egress) GATEWAY_TRY(read_egress(*egress, config.egress));
   GATEWAY_ASSIGN(auto log, table.optional_table("log"));
   if (log) GATEWAY_TRY(read_log(*log, config));
   GATEWAY_TRY(table.finish());

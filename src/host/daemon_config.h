@@ -7,11 +7,19 @@
 //     [limits]
 //     memory = "12GiB"                   # of all enclaves together; the host's memory when absent
 //     enclaves_per_cpu = 4               # platform local: how many may share a processor
+//     [egress]                           # narrows what images allow; never widens it
+//     offered = true                     # false: no enclave has a way out
+//     allow = ["*.amazonaws.com:443"]    # absent: whatever an image allows
+//     resolver = "192.0.2.53:53"         # absent: the first name server of /etc/resolv.conf
+//     aws_credentials = "instance-role"  # or a file of JSON; absent: none are passed on
+//     imds = "http://169.254.169.254"    # the instance's metadata service
+//     packets = true                     # for images with egress.tun: needs passt
 //     [log]
 //     level = "info"                     # debug, info, warning, error
 //     format = "text"                    # text, json
 //
-// Errors: those of codec/toml.h; kInvalidArgument toml.bad_value
+// Errors: those of codec/toml.h; kInvalidArgument toml.bad_value, host.egress.config, host.egress.resolver,
+// image.egress
 #pragma once
 
 #include <cstdint>
@@ -21,6 +29,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "host/egress_config.h"
 
 namespace gateway::host {
 
@@ -31,6 +40,7 @@ struct DaemonConfig {
   std::string qemu;  // empty: no platform qemu
   std::uint64_t memory = 0;
   unsigned enclaves_per_cpu = 4;
+  EgressConfig egress;
   log::Level log_level = log::Level::kInfo;
   log::Format log_format = log::Format::kText;
 };

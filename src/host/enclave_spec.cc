@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kMaxSpecSize = 64UZ * 1024;
 constexpr std::size_t kMaxPath = 4096;
+constexpr std::size_t kMaxDestinations = 256;
 constexpr std::uint64_t kMaxMemory = 1ULL << 50U;
 constexpr std::uint64_t kMaxStartTimeoutMs = 24ULL * 3600 * 1000;
 
@@ -23,6 +24,33 @@ Status check_name(std::string_view name) {
               "a name is 1 to 63 of a-z, 0-9, '.', '_' and '-', and starts with a letter or a digit",
               "choose another name");
 }
+
+namespace {
+
+boost::json::object egress_json(const EgressConfig& egress) {
+  boost::json::array allow;
+  for (const std::string& entry : egress.allow.value_or(std::vector<std::string>{})) allow.emplace_back(entry);
+  return {{"offered", egress.offered},   {"narrowed", egress.allow.has_value()},      {"allow", std::move(allow)},
+          {"resolver", egress.resolver}, {"aws_credentials", egress.aws_credentials}, {"imds", egress.imds},
+          {"packets", egress.packets}};
+}
+
+Result<EgressConfig> read_egress(JsonFields fields) {
+  EgressConfig egress;
+  GATEWAY_ASSIGN(egress.offered, fields.boolean("offered"));
+  GATEWAY_ASSIGN(const bool narrowed, fields.boolean("narrowed"));
+  GATEWAY_ASSIGN(auto allow, fields.texts("allow", kMaxDestinations, 300));
+  if (narrowed) egress.allow = std::move(allow);
+  GATEWAY_ASSIGN(egress.resolver, fields.text("resolver", 300));
+  GATEWAY_ASSIGN(egress.aws_credentials, fields.text("aws_credentials", kMaxPath));
+  GATEWAY_ASSIGN(egress.imds, fields.text("imds", 300));
+  GATEWAY_ASSIGN(egress.packets, fields.boolean("packets"));
+  GATEWAY_TRY(fields.finish());
+  GATEWAY_TRY(check_egress_config(egress));
+  return egress;
+}
+
+}  // namespace
 
 std::string encode_spec(const EnclaveSpec& spec) {
   boost::json::array cpus;
@@ -46,6 +74,7 @@ std::string encode_spec(const EnclaveSpec& spec) {
                                  spec.ids.spare_gid}},
       {"start_timeout_ms", spec.start_timeout.count()},
       {"max_connections", spec.max_connections},
+      {"egress", egress_json(spec.egress)},
   });
 }
 
@@ -76,6 +105,9 @@ Result<EnclaveSpec> parse_spec(std::string_view json) {
   GATEWAY_ASSIGN(const std::uint64_t timeout, fields.number("start_timeout_ms", kMaxStartTimeoutMs));
   spec.start_timeout = std::chrono::milliseconds(timeout);
   GATEWAY_ASSIGN(spec.max_connections, fields.number("max_connections", 1'000'000));
+  GATEWAY_ASSIGN(std::optional<JsonFields> egress, fields.object_or_null("egress"));
+  if (!egress) return fail(ErrorCode::kMalformed, "host.spec.key", "\"egress\" must be an object");
+  GATEWAY_ASSIGN(spec.egress, read_egress(*std::move(egress)));
   GATEWAY_TRY(fields.finish());
   return spec;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "host/egress_config.h"
 #include "host/kernel_ids.h"
 
 namespace gateway::host {
@@ -33,6 +34,7 @@ struct EnclaveSpec {
   KernelIds ids;             // as the driver chose for the slot
   std::chrono::milliseconds start_timeout{120'000};
   std::size_t max_connections = 8192;
+  EgressConfig egress;
 };
 
 std::string encode_spec(const EnclaveSpec& spec);
@@ -48,6 +50,7 @@ inline constexpr const char* kTokensFile = "tokens.cbor";  // the newest signed 
 inline constexpr const char* kLockFile = "lock";           // held by the living shim: the one proof of life
 inline constexpr const char* kStatusSocket = "status.sock";
 inline constexpr const char* kIngressSocket = "ingress.sock";
+inline constexpr const char* kEgressSocket = "egress.sock";
 inline constexpr const char* kEventsFile = "events.jsonl";
 inline constexpr const char* kOlderEventsFile = "events.1.jsonl";
 inline constexpr const char* kLogFile = "shim.log";

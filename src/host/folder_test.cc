@@ -272,7 +272,7 @@ TEST(SandboxTest, SaysWhyItDidNotStart) {
   SandboxSpec spec;
   spec.bwrap = *bwrap;
   spec.tree = folder.path();
-  spec.control = spec.nsm = spec.ingress = 0;
+  spec.control = spec.nsm = spec.ingress = spec.egress = 0;
   const auto started = start_sandbox(spec);
   if (started) {
     // bwrap had told its child's pid before it failed: the end tells the rest.

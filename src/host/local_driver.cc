@@ -19,7 +19,7 @@ namespace {
 class LocalDriver final : public ShimDriver {
  public:
   explicit LocalDriver(LocalDriverOptions options)
-      : ShimDriver(options.shim), options_(std::move(options)), cgroups_(find_cgroup_parent()) {}
+      : ShimDriver(options.shim, options.egress), options_(std::move(options)), cgroups_(find_cgroup_parent()) {}
 
   Status check() override {
     GATEWAY_TRY(find_bwrap());

@@ -12,6 +12,7 @@ struct LocalDriverOptions {
   std::string shim;               // the program gateway-shim
   std::string root_folder;        // the virtual NSM's root
   unsigned enclaves_per_cpu = 4;  // a development platform: processors are shared up to here
+  EgressConfig egress{};
 };
 
 std::unique_ptr<Driver> make_local_driver(LocalDriverOptions options);

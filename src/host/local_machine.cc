@@ -31,6 +31,13 @@ Result<SocketPair> make_socket_pair() {
   return SocketPair{net::Descriptor(ends[0]), net::Descriptor(ends[1])};
 }
 
+// A socket of the enclave's, whichever ids it will have.
+Result<net::Descriptor> open_door(int folder, const char* name, std::uint32_t id) {
+  GATEWAY_ASSIGN(net::Descriptor door, listen_in_folder(folder, name, 0600, kEnclaveBacklog));
+  if (id == 0 || ::fchownat(folder, name, id, id, AT_SYMLINK_NOFOLLOW) == 0) return door;
+  return fail(ErrorCode::kInternal, "host.sandbox.start", std::string(name) + ": " + std::strerror(errno));
+}
+
 SandboxSpec sandbox_of(const EnclaveSpec& spec, std::string bwrap) {
   SandboxSpec sandbox;
   sandbox.bwrap = std::move(bwrap);
@@ -59,7 +66,9 @@ class Sandboxed final : public ProcessMachine {
     this->events().control(std::move(control_));
   }
 
-  Result<net::Descriptor> connect() override { return connect_in_folder(folder_, kIngressSocket); }
+  Result<net::Descriptor> connect(Door door) override {
+    return connect_in_folder(folder_, door == Door::kEgress ? kEgressSocket : kIngressSocket);
+  }
 
   void serve_device(const image::Measurements& measured) override {
     const std::string module_id = "local-" + name_ + "-" + to_hex(crypto::random_bytes(8));
@@ -86,14 +95,12 @@ Result<LocalMachine> make_local_machine(const EnclaveSpec& spec, int folder, con
   SandboxSpec sandbox = sandbox_of(spec, std::move(bwrap));
   GATEWAY_ASSIGN(SocketPair control, make_socket_pair());
   GATEWAY_ASSIGN(SocketPair nsm, make_socket_pair());
-  GATEWAY_ASSIGN(const net::Descriptor ingress, listen_in_folder(folder, kIngressSocket, 0600, kEnclaveBacklog));
-  const std::uint32_t id = spec.ids.enclave;
-  if (id != 0 && ::fchownat(folder, kIngressSocket, id, id, AT_SYMLINK_NOFOLLOW) != 0) {
-    return fail(ErrorCode::kInternal, "host.sandbox.start", std::string("the ingress socket: ") + std::strerror(errno));
-  }
+  GATEWAY_ASSIGN(const net::Descriptor ingress, open_door(folder, kIngressSocket, spec.ids.enclave));
+  GATEWAY_ASSIGN(const net::Descriptor egress, open_door(folder, kEgressSocket, spec.ids.enclave));
   sandbox.control = control.theirs.get();
   sandbox.nsm = nsm.theirs.get();
   sandbox.ingress = ingress.get();
+  sandbox.egress = egress.get();
   GATEWAY_ASSIGN(MachineProcess process, start_sandbox(sandbox));
   crypto::Certificate certificate = root.certificate;
   return LocalMachine{

@@ -16,6 +16,12 @@
 
 namespace gateway::host {
 
+// What an enclave listens on for its host.
+enum class Door : std::uint8_t {
+  kIngress,  // of clients
+  kEgress,   // ways out, that it asked for (net/egress_link.h)
+};
+
 class Machine {
  public:
   struct Events {
@@ -27,7 +33,7 @@ class Machine {
   virtual ~Machine() = default;
   virtual void start(net::Loop& loop, Events events) = 0;  // once
   virtual pid_t pid() const = 0;                           // of the enclave's process, as this host numbers it
-  virtual Result<net::Descriptor> connect() = 0;           // to the enclave's ingress, without blocking
+  virtual Result<net::Descriptor> connect(Door door) = 0;  // without blocking
   virtual void kill() = 0;
   // On a thread of its own, once the image is measured: answers for the device that attests, until it is told to stop.
   virtual void serve_device(const image::Measurements&) {}

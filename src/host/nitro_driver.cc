@@ -42,6 +42,8 @@ class NitroDriver final : public ShimDriver {
 
 }  // namespace
 
-std::unique_ptr<Driver> make_nitro_driver(std::string shim) { return std::make_unique<NitroDriver>(std::move(shim)); }
+std::unique_ptr<Driver> make_nitro_driver(std::string shim, EgressConfig egress) {
+  return std::make_unique<NitroDriver>(std::move(shim), std::move(egress));
+}
 
 }  // namespace gateway::host

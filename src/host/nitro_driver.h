@@ -9,6 +9,6 @@
 
 namespace gateway::host {
 
-std::unique_ptr<Driver> make_nitro_driver(std::string shim);
+std::unique_ptr<Driver> make_nitro_driver(std::string shim, EgressConfig egress);
 
 }  // namespace gateway::host

@@ -201,9 +201,10 @@ class NitroMachine final : public Machine {
 
   pid_t pid() const override { return 0; }  // no process of this host's
 
-  Result<net::Descriptor> connect() override {
+  Result<net::Descriptor> connect(Door door) override {
     if (!alive_) return fail(ErrorCode::kUnavailable, "host.enclave.starting", "the enclave has not booted yet");
-    return net::start_connect(enclosure_->device().enclave(cid_, net::kIngressPort));
+    const std::uint32_t port = door == Door::kEgress ? net::kEgressPort : net::kIngressPort;
+    return net::start_connect(enclosure_->device().enclave(cid_, port));
   }
 
   void kill() override {

@@ -268,12 +268,12 @@ TEST_F(NitroMachineTest, HearsTheHeartAndOpensTheControlChannel) {
                                                 ended = true;
                                                 loop.stop();
                                               }});
-  EXPECT_EQ((*machine)->connect().error().id(), "host.enclave.starting");
+  EXPECT_EQ((*machine)->connect(Door::kIngress).error().id(), "host.enclave.starting");
   FakeEnclave enclave(host_, net::kHeartbeat);
   loop.run();
   EXPECT_TRUE(enclave.echoed());
   EXPECT_TRUE(control.valid());
-  EXPECT_TRUE((*machine)->connect());
+  EXPECT_TRUE((*machine)->connect(Door::kIngress));
   EXPECT_FALSE(ended);
 
   host_.other_end.reset();  // the enclave ends by itself

@@ -10,7 +10,7 @@ namespace {
 class QemuDriver final : public ShimDriver {
  public:
   explicit QemuDriver(QemuDriverOptions options)
-      : ShimDriver(std::move(options.shim)), folder_(std::move(options.folder)) {}
+      : ShimDriver(std::move(options.shim), std::move(options.egress)), folder_(std::move(options.folder)) {}
 
   Status check() override { return check_qemu(folder_); }
   unsigned enclaves_per_cpu() const override { return 1; }

@@ -11,6 +11,7 @@ namespace gateway::host {
 struct QemuDriverOptions {
   std::string shim;    // the program gateway-shim
   std::string folder;  // what tools/qemu-nitro built
+  EgressConfig egress{};
 };
 
 std::unique_ptr<Driver> make_qemu_driver(QemuDriverOptions options);

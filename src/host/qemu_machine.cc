@@ -103,9 +103,9 @@ class QemuMachine final : public ProcessMachine {
     vsock_->accept(net::kHeartbeatPort, [this](net::Descriptor socket) { expect_heartbeat(std::move(socket)); });
   }
 
-  Result<net::Descriptor> connect() override {
+  Result<net::Descriptor> connect(Door door) override {
     if (!alive_) return fail(ErrorCode::kUnavailable, "host.enclave.starting", "the enclave has not booted yet");
-    return vsock_->connect(net::kIngressPort);
+    return vsock_->connect(door == Door::kEgress ? net::kEgressPort : net::kIngressPort);
   }
 
  private:

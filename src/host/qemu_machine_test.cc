@@ -60,7 +60,7 @@ TEST_F(QemuMachineTest, StartsTheImageAndTellsWhatItPrintedAndHowItEnded) {
                                                 status = wait_status;
                                                 loop.stop();
                                               }});
-  const auto early = (*machine)->connect();
+  const auto early = (*machine)->connect(Door::kIngress);
   ASSERT_FALSE(early);
   EXPECT_EQ(early.error().id(), "host.enclave.starting");
   loop.run();

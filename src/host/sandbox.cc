@@ -22,12 +22,13 @@
 namespace gateway::host {
 namespace {
 
-// Where descriptors lie while bwrap starts; the enclave's own (control, NSM at 4, ingress at 5) are fixed by the seam
-// with the runtime.
+// Where descriptors lie while bwrap starts; the enclave's own (control, NSM at 4, ingress at 5, egress at 6) are fixed
+// by the seam with the runtime.
 constexpr int kControl = 3;
-constexpr int kInfo = 6;
-constexpr int kFailure = 7;
-constexpr int kUserNamespace = 8;
+constexpr int kInfo = 7;
+constexpr int kFailure = 8;
+constexpr int kUserNamespace = 9;
+constexpr std::size_t kPlaced = 7;
 constexpr int kOutOfTheWay = 100;
 constexpr std::uint64_t kLeastTemporary = 16ULL * 1024 * 1024;
 constexpr int kInfoTimeoutMs = 10'000;
@@ -51,8 +52,8 @@ Result<Pipe> make_pipe() {
 // What the child needs, prepared before fork: between fork and exec nothing allocates.
 struct ChildPlan {
   std::vector<char*> arguments;
-  std::array<int, 6> descriptors{};  // for kControl … kUserNamespace
-  unsigned first_other = 0;          // from here on none is the sandbox's
+  std::array<int, kPlaced> descriptors{};  // for kControl … kUserNamespace
+  unsigned first_other = 0;                // from here on none is the sandbox's
   int messages = -1;
   int null = -1;
   int cgroup_procs = -1;
@@ -80,7 +81,7 @@ struct ChildPlan {
 
 // Moves everything out of the way first, so that no descriptor is overwritten before it was copied.
 void place_descriptors(const ChildPlan& plan, int failure) {
-  std::array<int, 6> aside{};
+  std::array<int, kPlaced> aside{};
   for (std::size_t i = 0; i < aside.size(); ++i) {
     aside[i] = ::fcntl(plan.descriptors[i], F_DUPFD, kOutOfTheWay);
     if (aside[i] < 0) give_up(failure, "descriptors");
@@ -192,9 +193,11 @@ std::vector<std::string> sandbox_arguments(const SandboxSpec& spec, const std::s
   }
   add({"--as-pid-1", "--die-with-parent", "--new-session", "--clearenv"});
   add({"--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev"});
+  // For images with egress.tun: of use only to who has a network namespace of its own to make a device in.
+  add({"--perms", "0755", "--dir", "/dev/net", "--dev-bind-try", "/dev/net/tun", "/dev/net/tun"});
   add({"--size", size, "--tmpfs", "/run", "--size", size, "--tmpfs", "/tmp", "--chdir", "/"});
   add({"--info-fd", std::to_string(descriptors.info), "--"});
-  add({"/init", "--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5"});
+  add({"/init", "--platform=local", "--control=fd:3", "--nsm=fd:4", "--ingress=fd:5", "--egress=fd:6"});
   return arguments;
 }
 
@@ -226,6 +229,7 @@ Result<MachineProcess> start_sandbox(const SandboxSpec& spec) {
   plan.descriptors = {spec.control,
                       spec.nsm,
                       spec.ingress,
+                      spec.egress,
                       info.write_end.get(),
                       failure.write_end.get(),
                       user_namespace.valid() ? user_namespace.get() : null.get()};

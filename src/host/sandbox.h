@@ -1,5 +1,5 @@
 // The sandbox of platform local: bubblewrap with namespaces of its own for everything, no capability, a read-only root,
-// and the runtime as PID 1 with three inherited descriptors. Any step that fails is fatal.
+// and the runtime as PID 1 with four inherited descriptors. Any step that fails is fatal.
 //
 // Started by root, the enclave first gets a kernel uid of its own: bwrap's --uid alone would leave kernel uid 0. Where
 // ids for it are to be had, the workload can be given another: then the runtime keeps the three capabilities that this
@@ -28,10 +28,11 @@ struct SandboxSpec {
   std::vector<int> cpus;     // empty: all
   KernelIds ids;
   std::string cgroup;  // empty: none
-  // Borrowed; become descriptors 3, 4 and 5 of the enclave's PID 1.
+  // Borrowed; become descriptors 3 to 6 of the enclave's PID 1.
   int control = -1;
   int nsm = -1;
   int ingress = -1;
+  int egress = -1;
 };
 
 inline constexpr std::array kBwrapPlaces{"/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"};

@@ -20,6 +20,7 @@
 #include "host/cgroup.h"
 #include "host/control_api.h"
 #include "host/control_link.h"
+#include "host/egress.h"
 #include "host/forwarder.h"
 #include "host/shim_parts.h"
 #include "host/status_server.h"
@@ -46,6 +47,7 @@ class Shim {
 
   int run() {
     start_links();
+    if (const Status started = start_egress(); !started) fail_with(Reported::from(started.error()));
     start_forwarding();
     start_watching();
     start_device();
@@ -66,6 +68,7 @@ class Shim {
         loop_, std::move(channel),
         ControlLink::Events{.event = [this](std::string_view json) { (void)parts_.events.enclave(json); },
                             .ready = [this] { on_ready(); },
+                            .dial = [this](std::uint16_t count) { egress_->dial(count); },
                             .fatal = [this](std::string_view id, std::string_view detail) { on_fatal(id, detail); },
                             .closed = [this](std::optional<Error> why) { on_control_closed(std::move(why)); }});
     // A kernel of its own tells the enclave what it was started with.
@@ -88,7 +91,13 @@ class Shim {
     ForwarderLimits limits;
     limits.max_connections = parts_.spec.max_connections;
     forwarder_ = std::make_unique<Forwarder>(
-        loop_, std::move(parts_.listener), [this] { return parts_.machine->connect(); }, limits);
+        loop_, std::move(parts_.listener), [this] { return parts_.machine->connect(Door::kIngress); }, limits);
+  }
+
+  Status start_egress() {
+    GATEWAY_ASSIGN(egress_,
+                   Egress::make(loop_, parts_.spec.egress, [this] { return parts_.machine->connect(Door::kEgress); }));
+    return {};
   }
 
   void start_watching() {
@@ -288,6 +297,7 @@ class Shim {
   std::unique_ptr<ControlLink> control_;
   std::unique_ptr<StatusServer> status_server_;
   std::unique_ptr<Forwarder> forwarder_;
+  std::unique_ptr<Egress> egress_;
   std::unique_ptr<net::Source> signal_source_;
   std::unique_ptr<net::Timer> start_timer_;
   std::unique_ptr<net::Timer> stop_timer_;

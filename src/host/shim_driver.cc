@@ -128,6 +128,7 @@ Status hand_over(const std::string& folder, std::uint32_t uid) {
 Outcome<std::unique_ptr<Instance>> ShimDriver::start(const std::string& folder, EnclaveSpec spec) {
   GATEWAY_TRY_REPORTED(check());
   const std::string name = spec.name;
+  spec.egress = egress_;
   GATEWAY_ASSIGN_REPORTED(const EnclaveSpec prepared, prepare(std::move(spec)));
   GATEWAY_TRY_REPORTED(write_file(folder + "/" + kSpecFile, as_bytes(encode_spec(prepared)), 0600, Durable::kNo));
   GATEWAY_TRY_REPORTED(hand_over(folder, prepared.ids.enclave));

@@ -11,7 +11,7 @@ namespace gateway::host {
 class ShimDriver : public Driver {
  public:
   // `shim`: the program gateway-shim.
-  explicit ShimDriver(std::string shim) : shim_(std::move(shim)) {}
+  ShimDriver(std::string shim, EgressConfig egress) : shim_(std::move(shim)), egress_(std::move(egress)) {}
   Outcome<std::unique_ptr<Instance>> start(const std::string& folder, EnclaveSpec spec) override;
   Result<std::unique_ptr<Instance>> adopt(const std::string& folder) override;
   std::optional<ShimStatus> last_status(const std::string& folder) override;
@@ -26,6 +26,7 @@ class ShimDriver : public Driver {
   Status execute(const std::string& folder, int report, int log) const;
 
   std::string shim_;
+  EgressConfig egress_;
 };
 
 // A program of ours beside the one that runs. Errors: kNotFound host.shim.program
