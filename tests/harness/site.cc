@@ -102,7 +102,9 @@ std::string Site::build_echo(const EchoImage& image) const {
           "[workload]\nargv = [\"/usr/bin/echo\", \"--socket\", \"/run/gateway/app.sock\"]\n"
           "readiness = { path = \"/health\", timeout = \"20s\" }\nstop_grace = \"2s\"\n"
           "[ingress]\nsocket = \"/run/gateway/app.sock\"\n"
-          "paths = [\"/echo\", \"/headers\", \"/stream\", \"/slow\", \"/truncate\", \"/crash\", \"/probe\"]\n"
+          "paths = [\"/echo\", \"/headers\", \"/stream\", \"/slow\", \"/truncate\", \"/crash\", \"/probe\", \"/tcp\", "
+          "\"/udp\", "
+          "\"/env\"]\n"
           "[slots]\nenv = [\"ECHO_GREETING\"]\n[resources]\nmemory = \"256MiB\"\ncpus = 1\n" +
           image.more;
   const std::string spec_file = write(image.name + ".toml", spec);

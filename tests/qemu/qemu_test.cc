@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "harness/json_pointer.h"
+#include "harness/services.h"
 #include "harness/site.h"
 
 namespace gateway::harness {
@@ -54,9 +55,32 @@ class Qemu : public ::testing::Test {
     GTEST_SKIP() << "GATEWAY_QEMU is not set";
   }
 
-  static void start_daemon() { site_->start_daemon("qemu = \"" + site_->file("qemu") + "\"\n"); }
+  // What its enclaves may reach, and what they may not.
+  struct Services {
+    std::string own = own_address();
+    NameServer names;
+    TcpService listed{own.empty() ? "127.0.0.1" : own, answer_after("now", "served")};
+    TcpService unlisted{own.empty() ? "127.0.0.1" : own, answer_after("now", "leaked")};
+    UdpService datagrams{own.empty() ? "127.0.0.1" : own, [](const std::string& text) { return "answer to " + text; }};
+  };
+  static Services& services() {
+    static Services all;
+    return all;
+  }
+  static void start_daemon() {
+    services().names.set("db.example.org", services().own);
+    site_->start_daemon("qemu = \"" + site_->file("qemu") + "\"\n[egress]\nresolver = \"" +
+                        services().names.endpoint() + "\"\npackets = true\n");
+  }
   static std::string build(const std::string& name, const std::string& runtime) {
-    return site_->build_echo({.name = name, .kernel = "debian", .cmdline = kCmdline, .more = {}, .runtime = runtime});
+    const std::string more = "[egress]\ntransparent = true\ntun = true\ninsecure_allow = [\"db.example.org:" +
+                             std::to_string(services().listed.port()) + "\", \"udp://" + services().own + ":" +
+                             std::to_string(services().datagrams.port()) + "\"]\n";
+    return site_->build_echo({.name = name,
+                              .kernel = "debian",
+                              .cmdline = kCmdline,
+                              .more = services().own.empty() ? std::string() : more,
+                              .runtime = runtime});
   }
   static Ended boot(const std::string& image, const std::string& name) {
     return run(site_->launch({"run", image, "--name", name, "--platform", "qemu", "--json"}), kBootTime);
@@ -181,6 +205,26 @@ TEST_F(Qemu, TheWorkloadFindsNeitherTheDeviceNorVsock) {
     EXPECT_NE(outcome, "not tried") << probe;
   }
   EXPECT_EQ(json_at(answer.body, "/cap_eff"), "0000000000000000");
+}
+
+// The same ways out as on local: the kernel's modules are measured, the packets and bytes go through vsock.
+TEST_F(Qemu, ReachesWhatItsImageAllowsAndNothingElse) {
+  if (services().own.empty()) GTEST_SKIP() << "SKIPPED: this machine has no address but loopback's";
+  const auto reach = [](const std::string& kind, const std::string& address, unsigned port, const std::string& bytes) {
+    return ask(echo(), "/" + kind + "?address=" + address + "&port=" + std::to_string(port) + "&idle=3000", bytes).body;
+  };
+  const std::string listed = std::to_string(services().listed.port());
+  EXPECT_EQ(reach("tcp", "127.0.0.1", 3128, "CONNECT db.example.org:" + listed + " HTTP/1.1\r\n\r\nnow"),
+            "ok:HTTP/1.1 200 Connection established\r\n\r\nserved");
+  EXPECT_EQ(reach("tcp", services().own, services().listed.port(), "now"), "ok:served") << "a name has led there";
+  EXPECT_THAT(reach("tcp", services().own, services().unlisted.port(), "now"), ::testing::Not(HasSubstr("leaked")));
+  EXPECT_THAT(reach("tcp", "127.0.0.1", 3128, "CONNECT evil.test:443 HTTP/1.1\r\n\r\nnow"), HasSubstr("403"));
+  EXPECT_EQ(services().unlisted.connections(), 0U);
+  std::string got;
+  for (int i = 0; i < 10 && got != "ok:answer to x"; ++i) {
+    got = reach("udp", services().own, services().datagrams.port(), "x");
+  }
+  EXPECT_EQ(got, "ok:answer to x");
 }
 
 TEST_F(Qemu, AWorkloadThatEndsIsStartedAgain) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "probe.h"
+#include "reach.h"
 
 namespace {
 
@@ -102,6 +103,12 @@ class Connection {
     return at == std::string::npos ? otherwise
                                    : std::strtoull(target.c_str() + at + std::strlen(name) + 1, nullptr, 10);
   }
+  static std::string text_parameter(const std::string& target, const std::string& name) {
+    const std::size_t at = target.find(name + "=");
+    if (at == std::string::npos) return {};
+    const std::size_t start = at + name.size() + 1;
+    return target.substr(start, target.find('&', start) - start);
+  }
   bool reply(std::string_view type, std::string_view body, std::string_view status = "200 OK") {
     return send_all(socket_, "HTTP/1.1 " + std::string(status) + "\r\nContent-Type: " + std::string(type) +
                                  "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body));
@@ -144,6 +151,16 @@ class Connection {
     if (path == "/stream") return stream(target);
     if (path == "/truncate") return truncate(target);
     if (path == "/probe") return reply("application/json", probe_isolation());
+    if (path == "/tcp" || path == "/udp") {
+      const auto reach = path == "/tcp" ? reach_tcp : reach_udp;
+      return reply("application/octet-stream",
+                   reach(text_parameter(target, "address"), static_cast<unsigned>(parameter(target, "port", 0)), body_,
+                         parameter(target, "idle", 2000)));
+    }
+    if (path == "/env") {
+      const char* const value = std::getenv(text_parameter(target, "name").c_str());
+      return reply("text/plain", value == nullptr ? "" : value);
+    }
     if (path == "/crash") std::_Exit(1);
     if (path == "/slow") {
       std::this_thread::sleep_for(std::chrono::milliseconds(parameter(target, "ms", 1000)));
