@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 #include "net/address.h"
 
@@ -19,6 +21,8 @@ constexpr std::size_t kMostPerSplice = 1024UZ * 1024;
 constexpr int kTransfersPerTurn = 16;
 // A transfer this small emptied the socket in all likelihood: asking again would only be told so.
 constexpr ssize_t kSmallTransfer = 16Z * 1024;
+constexpr std::chrono::milliseconds kPaceStep{10};
+constexpr std::uint64_t kLeastPart = 4096;        // of a bounded bandwidth, however many want it
 constexpr std::size_t kCopyBuffer = 16UZ * 1024;  // stays in the first cache; larger ones cost twice as much
 
 }  // namespace
@@ -51,24 +55,43 @@ void PipePool::give_back(Pipe pipe) {
   if (pipes_.size() < spare_) pipes_.push_back(std::move(pipe));
 }
 
-RelayShare::RelayShare(Loop& on, std::size_t spare_pipes, std::size_t pipe_size)
-    : loop(on), pipes(spare_pipes, pipe_size), buffer(kCopyBuffer) {}
+RelayShare::RelayShare(Loop& on, std::size_t spare_pipes, std::size_t pipe_size, const Rate& outward,
+                       const Rate& inward)
+    : loop_(on),
+      pipes_(spare_pipes, pipe_size),
+      buffer_(kCopyBuffer),
+      outward_(outward, on.now()),
+      inward_(inward, on.now()) {
+  if (outward.bounded() || inward.bounded()) timer_ = loop_.timer([this] { go_on(); });
+}
+
+void RelayShare::wait_for_pace(Relay& relay) {
+  if (waiting_.empty()) timer_->arm(kPaceStep);
+  if (std::ranges::find(waiting_, &relay) == waiting_.end()) waiting_.push_back(&relay);
+}
+
+// Who was first is last the next time.
+void RelayShare::go_on() {
+  std::vector<Relay*> all = std::exchange(waiting_, {});
+  if (!all.empty()) std::ranges::rotate(all, all.begin() + 1);
+  for (Relay* relay : all) relay->on_pace();
+}
 
 Relay::Relay(RelayShare& share, Descriptor near, Descriptor far, std::function<void()> closed, Bytes first)
     : share_(share),
       closed_(std::move(closed)),
       near_{std::move(near), nullptr, false},
       far_{std::move(far), nullptr, false},
-      outward_{.from = near_, .to = far_, .way = Way::kSplice, .rest = std::move(first)},
-      inward_{.from = far_, .to = near_, .way = Way::kCopy} {
+      outward_{.from = near_, .to = far_, .way = Way::kSplice, .rest = std::move(first), .pace = share.outward_},
+      inward_{.from = far_, .to = near_, .way = Way::kCopy, .pace = share.inward_} {
   outward_.under_way = outward_.rest.size();
 }
 
-Relay::~Relay() = default;
+Relay::~Relay() { std::erase(share_.waiting_, this); }
 
 void Relay::start() {
   for (Side* side : {&near_, &far_}) {
-    side->source = share_.loop.watch(side->socket.get(), [this, side](bool readable, bool writable, bool hung_up) {
+    side->source = share_.loop_.watch(side->socket.get(), [this, side](bool readable, bool writable, bool hung_up) {
       on_event(*side, readable, writable, hung_up);
     });
   }
@@ -103,10 +126,45 @@ bool Relay::turn(Direction& direction) {
     return false;
   }
   if (direction.under_way == 0 && direction.pipe) {
-    share_.pipes.give_back(*std::move(direction.pipe));
+    share_.pipes_.give_back(*std::move(direction.pipe));
     direction.pipe.reset();
   }
   return true;
+}
+
+// What may go now of the bandwidth that all share: a part, while others wait for theirs. None: it goes on when there is
+// some again.
+std::size_t Relay::allowance(Direction& direction) {
+  if (share_.timer_ == nullptr) return kMostPerSplice;
+  if (direction.waits_for_pace) return 0;
+  const std::uint64_t left = direction.pace.available(kMostPerSplice, share_.loop_.now());
+  if (direction.part == 0) {
+    direction.part = std::max(left / (share_.waiting_.size() + 1), std::min(left, kLeastPart));
+  }
+  direction.part = std::min(direction.part, left);
+  if (direction.part == 0) wait_for_pace(direction);
+  return static_cast<std::size_t>(direction.part);
+}
+
+void Relay::use(Direction& direction, std::size_t bytes) {
+  if (share_.timer_ == nullptr) return;
+  direction.pace.take(bytes);
+  direction.part -= std::min<std::uint64_t>(direction.part, bytes);
+  if (direction.part == 0) wait_for_pace(direction);
+}
+
+void Relay::wait_for_pace(Direction& direction) {
+  direction.waits_for_pace = true;
+  share_.wait_for_pace(*this);
+}
+
+void Relay::on_pace() {
+  for (Direction* direction : {&outward_, &inward_}) {
+    if (!std::exchange(direction->waits_for_pace, false)) continue;
+    if (!turn(*direction)) return;
+  }
+  if (outward_.finished && inward_.finished) return close();
+  update_interest();
 }
 
 Relay::Outcome Relay::transfer(Direction& direction) {
@@ -115,12 +173,15 @@ Relay::Outcome Relay::transfer(Direction& direction) {
   if (direction.way == Way::kCopy && !direction.ended) return copy(direction);
   ssize_t taken = 0;
   if (direction.under_way == 0 && !direction.ended) {
-    if (!direction.pipe) direction.pipe = share_.pipes.take();
+    const std::size_t most = allowance(direction);
+    if (most == 0) return Outcome::kWaiting;
+    if (!direction.pipe) direction.pipe = share_.pipes_.take();
     if (!direction.pipe) return Outcome::kReset;  // out of descriptors: better one client told than all stalled
-    taken = ::splice(direction.from.socket.get(), nullptr, direction.pipe->write_end.get(), nullptr, kMostPerSplice,
+    taken = ::splice(direction.from.socket.get(), nullptr, direction.pipe->write_end.get(), nullptr, most,
                      SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (taken < 0) return errno == EAGAIN ? Outcome::kWaiting : errno == EINTR ? Outcome::kMore : Outcome::kReset;
     direction.ended = taken == 0;
+    use(direction, static_cast<std::size_t>(taken));
     direction.under_way = static_cast<std::size_t>(taken);
   }
   if (direction.under_way > 0) return pass_on(direction, taken);
@@ -130,11 +191,14 @@ Relay::Outcome Relay::transfer(Direction& direction) {
 }
 
 Relay::Outcome Relay::copy(Direction& direction) {
-  Bytes& buffer = share_.buffer;
-  const ssize_t taken = ::recv(direction.from.socket.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  Bytes& buffer = share_.buffer_;
+  const std::size_t most = std::min(buffer.size(), allowance(direction));
+  if (most == 0) return Outcome::kWaiting;
+  const ssize_t taken = ::recv(direction.from.socket.get(), buffer.data(), most, MSG_DONTWAIT);
   if (taken < 0 && connecting(direction.from)) return Outcome::kWaiting;
   if (taken < 0) return errno == EAGAIN ? Outcome::kWaiting : errno == EINTR ? Outcome::kMore : Outcome::kReset;
   direction.ended = taken == 0;
+  use(direction, static_cast<std::size_t>(taken));
   if (direction.ended) return Outcome::kMore;
   return send(direction, ByteView(buffer).first(static_cast<std::size_t>(taken)), taken);
 }
@@ -183,7 +247,8 @@ Relay::Outcome Relay::pass_on(Direction& direction, ssize_t taken) {
 void Relay::update_interest() {
   const auto interest = [](Side& side, const Direction& out_of, const Direction& into) {
     if (!side.source) return;
-    side.source->want(!out_of.ended && !out_of.finished && out_of.under_way == 0, !into.finished && into.under_way > 0);
+    side.source->want(!out_of.ended && !out_of.finished && out_of.under_way == 0 && !out_of.waits_for_pace,
+                      !into.finished && into.under_way > 0);
   };
   interest(near_, outward_, inward_);
   interest(far_, inward_, outward_);

@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "net/descriptor.h"
 #include "net/loop.h"
+#include "net/pace.h"
 
 namespace gateway::net {
 
@@ -35,12 +36,26 @@ class PipePool {
   std::size_t size_;
 };
 
-// What the relays of one loop share.
-struct RelayShare {
-  explicit RelayShare(Loop& on, std::size_t spare_pipes = 64, std::size_t pipe_size = 256UZ * 1024);
-  Loop& loop;
-  PipePool pipes;  // of a size that is asked for; the kernel may give less to ordinary users
-  Bytes buffer;    // bytes on their way back
+class Relay;
+
+// What the relays of one loop share: buffers, and an allocation of bandwidth.
+class RelayShare {
+ public:
+  explicit RelayShare(Loop& on, std::size_t spare_pipes = 64, std::size_t pipe_size = 256UZ * 1024,
+                      const Rate& outward = {}, const Rate& inward = {});
+
+ private:
+  friend class Relay;
+  void wait_for_pace(Relay& relay);
+  void go_on();
+
+  Loop& loop_;
+  PipePool pipes_;  // of a size that is asked for; the kernel may give less to ordinary users
+  Bytes buffer_;    // bytes on their way back
+  Pace outward_;
+  Pace inward_;
+  std::vector<Relay*> waiting_;  // for their turn of the bandwidth
+  std::unique_ptr<Timer> timer_;
 };
 
 class Relay {
@@ -68,14 +83,22 @@ class Relay {
     Way way;
     std::optional<PipePool::Pipe> pipe = std::nullopt;  // kSplice: present exactly while bytes are under way
     Bytes rest = {};                                    // what the receiver has not taken yet, outside a pipe
+    Pace& pace;
     std::size_t under_way = 0;
+    std::uint64_t part = 0;  // of the bandwidth, that is this relay's now
+    bool waits_for_pace = false;
     bool ended = false;     // the sender has finished
     bool finished = false;  // the end was passed on, or the receiver takes no more
   };
   enum class Outcome : std::uint8_t { kWaiting, kMore, kReset };
 
+  friend class RelayShare;
   void on_event(Side& side, bool readable, bool writable, bool hung_up);
+  void on_pace();
   bool turn(Direction& direction);
+  std::size_t allowance(Direction& direction);
+  void use(Direction& direction, std::size_t bytes);
+  void wait_for_pace(Direction& direction);
   Outcome transfer(Direction& direction);
   Outcome copy(Direction& direction);
   Outcome send(Direction& direction, ByteView bytes, ssize_t taken);
