@@ -68,6 +68,8 @@ struct IngressDescription {
   // Answers travel in TLS records padded to multiples of so many bytes, so that who sees the traffic learns their
   // length only as a number of these; 0: no padding, else a power of two from 64 to 16,384.
   std::uint32_t padding = 0;
+  // The workload is told what the host says of each caller's address: a claim, in the field Gateway-Claimed-Client.
+  bool client_address = false;
 };
 
 // Where the workload may go (image/egress.h has the form of an entry). Empty: nowhere.

@@ -152,6 +152,9 @@ Result<IngressDescription> read_ingress(ObjectReader reader) {
   out.profile = known->first;
   GATEWAY_ASSIGN(out.paths, reader.texts("paths"));
   if (reader.has("padding")) GATEWAY_TRY(reader.number("padding", out.padding));
+  if (reader.has("client_address")) {
+    GATEWAY_ASSIGN(out.client_address, reader.boolean("client_address"));
+  }
   GATEWAY_TRY(reader.finish());
   return out;
 }
@@ -343,6 +346,7 @@ Result<std::string> encode_description(const Description& description) {
                        {"paths", to_array(description.ingress.paths)}};
   // Left out where there is none, as images of before have it.
   if (description.ingress.padding != 0) ingress["padding"] = description.ingress.padding;
+  if (description.ingress.client_address) ingress["client_address"] = true;
   json::object out{
       {"version", kDescriptionVersion},
       {"name", description.name},

@@ -138,6 +138,7 @@ Result<IngressDescription> read_ingress(TomlTable table) {
   GATEWAY_TRY(read_size(table, "padding", padding));
   if (padding > 16'384) return table.bad_value("padding", "must be at most 16KiB");
   out.padding = static_cast<std::uint32_t>(padding);
+  GATEWAY_TRY(read_flag(table, "client_address", out.client_address));
   GATEWAY_TRY(table.finish());
   return out;
 }

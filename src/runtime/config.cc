@@ -82,6 +82,7 @@ Result<EffectiveConfig> narrow(const image::Description& description, const chan
   GATEWAY_TRY(narrow_paths(description, deployment, effective));
   GATEWAY_TRY(narrow_workload(description, deployment, effective));
   GATEWAY_TRY(narrow_limits(description.limits, deployment.limits, effective.limits));
+  effective.limits.pass_client_claims = description.ingress.client_address;
   effective.limits.max_collected =
       static_cast<std::size_t>(std::max(effective.limits.max_body, description.resources.memory / kCollectedPart));
   if (deployment.log_level) {

@@ -1,7 +1,11 @@
 #include "server/connection.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
+#include "net/proxy_protocol.h"
 #include "server/core.h"
 
 namespace gateway::server {
@@ -17,6 +21,7 @@ constexpr int kReadBatch = 16;
 constexpr std::uint64_t kMaxDiscard = 256UZ * 1024;
 // How long a caller may go on sending after the last answer, so that no reset destroys that answer on its way.
 constexpr std::chrono::milliseconds kLingerTime{2'000};
+constexpr std::chrono::milliseconds kClaimPause{20};
 // Answers up to this size are copied behind their head: one record, one system call.
 constexpr std::size_t kOneRecord = 15UZ * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -69,7 +74,37 @@ void Connection::on_event(bool readable, bool writable, bool hung_up) {
   if (state_ != State::kClosed) update_interest();
 }
 
+// A forwarder may say whose connection it carries, before anything of TLS. False while that is not whole, or when the
+// connection is gone.
+bool Connection::take_claim() {
+  ByteArray<net::kMaxProxyHeader> first{};
+  const ssize_t got = ::recv(tls_.descriptor(), first.data(), first.size(), MSG_PEEK | MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  const ByteView bytes = ByteView(first).first(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  // The handshake finds out what else is wrong with it.
+  claim_taken_ = bytes.empty() || !net::may_be_proxy_header(bytes);
+  if (claim_taken_) return true;
+  const auto header = net::parse_proxy_header(bytes);
+  if (!header) {
+    ++server_.metrics.handshakes_failed;
+    lose();
+    return false;
+  }
+  // A part of it stays readable: without a pause the loop would ask again and again. Whole headers come in one piece.
+  if (!*header) {
+    source_->want(false, false);
+    claim_pause_ = server_.loop.timer([this] { source_->want(true, false); });
+    claim_pause_->arm(kClaimPause);
+    return false;
+  }
+  ::recv(tls_.descriptor(), first.data(), (*header)->size, MSG_DONTWAIT);
+  if (server_.limits.pass_client_claims && (*header)->from) claim_ = (*header)->from->to_string();
+  claim_taken_ = true;
+  return true;
+}
+
 void Connection::on_handshake() {
+  if (!claim_taken_ && !take_claim()) return;
   const auto progress = tls_.handshake();
   if (!progress) {
     ++server_.metrics.handshakes_failed;
@@ -283,7 +318,7 @@ void Connection::forward(const net::HttpHead& head, ForwardDecision decision) {
   }
   state_ = State::kExchange;
   Caller& caller = *this;
-  exchange_ = std::make_unique<Exchange>(caller, server_.environment(), head, std::move(decision), protocol());
+  exchange_ = std::make_unique<Exchange>(caller, server_.environment(), head, std::move(decision), protocol(), claim_);
   exchange_fresh_ = true;
   exchange_->start(head);
 }

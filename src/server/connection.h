@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "channel/tls.h"
 #include "net/loop.h"
@@ -42,6 +43,7 @@ class Connection final : Caller {
   enum class Unread : std::uint8_t { kNothing, kSomething };
 
   void on_event(bool readable, bool writable, bool hung_up);
+  bool take_claim();
   void on_handshake();
   void on_readable();
   void read_all();
@@ -101,6 +103,9 @@ class Connection final : Caller {
   Persistence persistence_ = Persistence::kKeepAlive;
   Unread unread_ = Unread::kNothing;
   int minor_version_ = 1;
+  std::string claim_;  // of the forwarder, whose connection this is
+  bool claim_taken_ = false;
+  std::unique_ptr<net::Timer> claim_pause_;
   bool is_head_method_ = false;
   bool expects_continue_ = false;
   bool head_begun_ = false;

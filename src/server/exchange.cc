@@ -26,7 +26,7 @@ bool is_safe(std::string_view method) { return method == "GET" || method == "HEA
 }  // namespace
 
 Exchange::Exchange(Caller& caller, Environment environment, const net::HttpHead& head, ForwardDecision decision,
-                   CallerProtocol protocol)
+                   CallerProtocol protocol, std::string_view claim)
     : caller_(caller),
       environment_(environment),
       observer_(std::move(decision.observer)),
@@ -41,7 +41,7 @@ Exchange::Exchange(Caller& caller, Environment environment, const net::HttpHead&
       rechunk_request_(head.framing == net::Framing::kChunked && !collect_limit_) {
   ++environment_.metrics.forwarded;
   ++environment_.metrics.in_flight_now;
-  begin_request_head(collect_limit_ ? request_head_ : request_out_, head, decision.target);
+  begin_request_head(collect_limit_ ? request_head_ : request_out_, head, decision.target, claim);
 }
 
 Exchange::~Exchange() { caller_left(); }

@@ -43,7 +43,7 @@ class Exchange final : Upstream::Owner {
     std::size_t& collected_now;  // bytes of all bodies that are kept to be rewritten
   };
   Exchange(Caller& caller, Environment environment, const net::HttpHead& head, ForwardDecision decision,
-           CallerProtocol protocol);
+           CallerProtocol protocol, std::string_view claim = {});
   ~Exchange();  // still running: the caller left
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "net/proxy_protocol.h"
 #include "server/testing.h"
 
 namespace gateway::server::testing {
@@ -29,6 +30,43 @@ TEST(Forwarding, PassesAnAnswerWithItsLengthAndReusesTheConnection) {
   EXPECT_EQ(metrics.forwarded, 5u);
   EXPECT_EQ(metrics.completed, 5u);
   EXPECT_EQ(metrics.in_flight_now, 0u);
+}
+
+// What a forwarder says of the caller's address: a claim, passed on where that is wanted, and never the caller's own.
+class ClientClaims : public ::testing::TestWithParam<bool> {};
+
+TEST_P(ClientClaims, GoWhereTheyAreWantedAndNowhereElse) {
+  std::mutex mutex;
+  std::string head;
+  Workload workload([&](WorkloadPeer& peer) {
+    const std::string got = peer.read_head();
+    const std::lock_guard lock(mutex);
+    head = got;
+    peer.write("HTTP/1.1 204 No Content\r\n\r\n");
+  });
+  ServerLimits limits;
+  limits.pass_client_claims = GetParam();
+  ServerThread server(forward_all(), dial(workload.address()), limits);
+  const Bytes header =
+      net::encode_proxy_header({*net::IpAddress::parse("192.0.2.7"), 4711}, {*net::IpAddress::parse("192.0.2.1"), 443});
+  TestCaller caller(server.port(), header);
+  EXPECT_EQ(caller.ask("GET / HTTP/1.1\r\nHost: a\r\nGateway-Claimed-Client: 10.0.0.1:1\r\n\r\n").status, 204);
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(head.contains("gateway-claimed-client: 192.0.2.7:4711\r\n"), GetParam()) << head;
+  EXPECT_FALSE(head.contains("10.0.0.1")) << "the caller's own word for it";
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, ClientClaims, ::testing::Bool());
+
+TEST(Forwarding, EndsAConnectionWhoseForwarderTalksNonsense) {
+  Workload workload(answers("HTTP/1.1 204 No Content\r\n\r\n"));
+  ServerThread server(forward_all(), dial(workload.address()));
+  Bytes header =
+      net::encode_proxy_header({*net::IpAddress::parse("192.0.2.7"), 1}, {*net::IpAddress::parse("192.0.2.1"), 2});
+  header[12] = 0x11;
+  EXPECT_FALSE(TestCaller(server.port(), header).connected());
+  EXPECT_TRUE(server.wait_for([](const ServerMetrics& now) { return now.handshakes_failed == 1; }));
+  EXPECT_TRUE(TestCaller(server.port()).connected()) << "without a header all is as ever";
 }
 
 TEST(Forwarding, ShowsTheWorkloadNothingThatIsNotItsOwn) {

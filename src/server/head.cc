@@ -111,6 +111,7 @@ bool is_for_the_runtime(std::string_view name) {
     case 6: return net::header_is(name, "expect");
     case 13: return net::header_is(name, "authorization");
     case 19: return net::header_is(name, "proxy-authorization");
+    case kClientClaimHeader.size(): return net::header_is(name, kClientClaimHeader);
     default: return false;
   }
 }
@@ -147,7 +148,7 @@ void append_local_head(Bytes& out, const LocalResponse& response, CallerProtocol
   put(out, kLineEnd);
 }
 
-void begin_request_head(Bytes& out, const net::HttpHead& head, std::string_view target) {
+void begin_request_head(Bytes& out, const net::HttpHead& head, std::string_view target, std::string_view claim) {
   put(out, head.method);
   out.push_back(' ');
   put(out, target);
@@ -163,6 +164,7 @@ void begin_request_head(Bytes& out, const net::HttpHead& head, std::string_view 
     put_field(out, each.name, each.value);
   }
   if (!has_host) put(out, "Host: localhost\r\n");
+  if (!claim.empty()) put_field(out, kClientClaimHeader, claim);
 }
 
 void end_request_head(Bytes& out, BodyAnnouncement body) {

@@ -27,7 +27,8 @@ struct BodyAnnouncement {
   bool chunked = false;
 };
 // In two steps, because a body that is rewritten has its length last.
-void begin_request_head(Bytes& out, const net::HttpHead& head, std::string_view target);
+// `claim`: what the forwarder says of the caller's address; empty: nothing.
+void begin_request_head(Bytes& out, const net::HttpHead& head, std::string_view target, std::string_view claim);
 void end_request_head(Bytes& out, BodyAnnouncement body);
 void append_response_head(Bytes& out, const net::HttpHead& head, BodyAnnouncement body, CallerProtocol caller);
 

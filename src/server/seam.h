@@ -67,6 +67,10 @@ class Gate {
   virtual Decision on_request(const net::HttpHead& head, const SessionContext& session) = 0;
 };
 
+// What the untrusted forwarder says of whose connection it carries (net/proxy_protocol.h): for rough limits and
+// statistics, never for admission.
+inline constexpr std::string_view kClientClaimHeader = "gateway-claimed-client";
+
 struct ServerLimits {
   net::HttpLimits http;
   std::uint64_t max_body = 8ULL * 1024 * 1024;
@@ -78,6 +82,8 @@ struct ServerLimits {
   std::chrono::milliseconds body_timeout{30'000};       // between bytes of a body
   std::chrono::milliseconds idle_timeout{75'000};       // keep-alive
   std::chrono::milliseconds response_timeout{600'000};  // between bytes of the workload's answer
+  bool pass_client_claims =
+      false;  // to the workload, as kClientClaimHeader; a caller's own field of that name is dropped
   std::uint64_t least_rate = 1024;  // bytes a second: who is slower over a whole body, either way, only looks alive
 
   // How long a peer may stay silent that moved `bytes` within `taken` so far; never zero.

@@ -222,10 +222,11 @@ std::string Answer::error_id() const {
   return body.substr(kBefore.size(), body.find('"', kBefore.size()) - kBefore.size());
 }
 
-TestCaller::TestCaller(std::uint16_t port) {
+TestCaller::TestCaller(std::uint16_t port, ByteView first) {
   static const channel::TlsContext context = *channel::TlsContext::client();
   auto socket = net::connect_to(*net::Address::parse_host_port("127.0.0.1:" + std::to_string(port)), 5000);
   if (!socket) return;
+  for (const std::uint8_t byte : first) ::send(socket->get(), &byte, 1, MSG_NOSIGNAL);
   auto stream = channel::TlsStream::connect(context, std::move(*socket), "localhost");
   tls_ = std::move(*stream);
   while (true) {

@@ -122,7 +122,9 @@ enum class End : std::uint8_t { kOrderly, kTruncated, kTimeout };
 // A TLS caller; blocking, with patience.
 class TestCaller {
  public:
-  explicit TestCaller(std::uint16_t port);
+  // `first`: what a forwarder says before the handshake.
+  explicit TestCaller(std::uint16_t port, ByteView first = {});
+  bool connected() const { return tls_.has_value(); }
   void send(std::string_view bytes);
   std::size_t send_some(std::string_view bytes, std::chrono::milliseconds patience);
   Answer read_answer(std::string_view method = "GET");
