@@ -16,6 +16,11 @@ void add_run(Command& gateway) {
   app.option("--tokens", o->tokens, "a signed token list, with --config").type("FILE");
   app.option("--platform", o->platform, "local (default); others once this release can start them").type("NAME");
   app.option("--listen", o->listen, "where clients connect (default 127.0.0.1:0, a free port)").type("HOST:PORT");
+  app.option("--connections", o->connections, "at most so many connections (default: by the image's limit)").type("N");
+  app.option("--in", o->in, "bandwidth to the enclave, bytes a second: 10MiB, 10MiB:64MiB with a burst").type("RATE");
+  app.option("--out", o->out, "bandwidth from the enclave").type("RATE");
+  app.option("--per-source", o->per_source, "new connections a second of one address: 20, 20:100").type("RATE");
+  app.flag("--client-address", o->client_address, "tell the enclave whose connection it is (PROXY protocol)");
   add_json(app, o->json);
   app.footer(
       "Examples:\n"

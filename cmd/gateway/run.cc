@@ -132,7 +132,26 @@ void print_text(const boost::json::object& run) {
   if (const auto token = text_of(run, "token_file"); !token.empty()) print_line("  token   " + token);
 }
 
-Outcome<boost::json::object> start(const RunOptions& options, const Deployment& deployment, int image) {
+Result<host::Traffic> traffic_of(const RunOptions& options) {
+  if (options.connections > 1'000'000) {
+    return fail(ErrorCode::kInvalidArgument, "host.traffic", "--connections is more than 1,000,000");
+  }
+  host::Traffic traffic{.connections = static_cast<std::uint32_t>(options.connections),
+                        .client_address = options.client_address};
+  if (options.in) {
+    GATEWAY_ASSIGN(traffic.in, host::parse_rate(*options.in));
+  }
+  if (options.out) {
+    GATEWAY_ASSIGN(traffic.out, host::parse_rate(*options.out));
+  }
+  if (options.per_source) {
+    GATEWAY_ASSIGN(traffic.per_source, host::parse_rate(*options.per_source));
+  }
+  return traffic;
+}
+
+Outcome<boost::json::object> start(const RunOptions& options, const host::Traffic& traffic,
+                                   const Deployment& deployment, int image) {
   auto daemon = DaemonClient::connect_or_start();
   if (!daemon) return std::unexpected(std::move(daemon).error());
   host::RunRequest request;
@@ -141,6 +160,7 @@ Outcome<boost::json::object> start(const RunOptions& options, const Deployment& 
   request.listen = options.listen;
   request.config = deployment.config;
   request.tokens = deployment.token_list;
+  request.traffic = traffic;
   return daemon->ask(request, kRunPatience, image);
 }
 
@@ -152,6 +172,8 @@ int run_run(const RunOptions& options) {
     return report(
         Error(ErrorCode::kInvalidArgument, "run.tokens", "--tokens needs --config, which names its access key"));
   }
+  const auto traffic = traffic_of(options);
+  if (!traffic) return report(traffic.error());
   const auto image = open_image(options.image);
   if (!image) return report(image.error());
   // Beside the files of an enclave of this name that may be running: they take their places only when this one runs.
@@ -169,7 +191,7 @@ int run_run(const RunOptions& options) {
   if (same) {
     if (const auto taken = take_over(*deployment, options, files, fresh); !taken) return give_up(report(taken.error()));
   }
-  const auto answer = start(options, *deployment, image->get());
+  const auto answer = start(options, *traffic, *deployment, image->get());
   if (!answer) return give_up(report_refusal(answer.error()));
 
   // What only these files hold (the key that signs token lists) is not lost to a second run of the same name.

@@ -6,7 +6,8 @@
 namespace gateway::host {
 namespace {
 
-constexpr std::size_t kMaxConfig = 64UZ * 1024;       // channel::kMaxDeploymentSize
+constexpr std::size_t kMaxConfig = 64UZ * 1024;  // channel::kMaxDeploymentSize
+constexpr std::size_t kMaxTraffic = 4096;
 constexpr std::size_t kMaxTokenList = 1024UZ * 1024;  // one control frame
 
 Result<std::string> name_of(JsonFields& fields) {
@@ -22,6 +23,8 @@ Result<Request> parse_run(JsonFields& fields) {
   GATEWAY_ASSIGN(run.listen, fields.text("listen", 300));
   GATEWAY_ASSIGN(run.config, fields.base64("config", kMaxConfig));
   GATEWAY_ASSIGN(run.tokens, fields.base64("tokens", kMaxTokenList));
+  GATEWAY_ASSIGN(const std::string traffic, fields.text("traffic", kMaxTraffic));
+  GATEWAY_ASSIGN(run.traffic, parse_traffic(traffic));
   return run;
 }
 
@@ -81,7 +84,8 @@ boost::json::object to_json(const RunRequest& request) {
           {"platform", request.platform},
           {"listen", request.listen},
           {"config", to_base64(request.config)},
-          {"tokens", to_base64(request.tokens)}};
+          {"tokens", to_base64(request.tokens)},
+          {"traffic", encode_traffic(request.traffic)}};
 }
 
 Result<Reported> parse_refusal(JsonFields& fields) {

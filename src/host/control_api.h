@@ -3,13 +3,14 @@
 // Access is the socket's file mode. The image travels as a descriptor (SCM_RIGHTS) beside the request, so the daemon
 // never opens a path that a caller named. Requests:
 //     {"op":"version"}
-//     {"op":"run","name":…,"platform":"local","listen":"127.0.0.1:0","config":base64,"tokens":base64}  + descriptor
+//     {"op":"run","name":…,"platform":"local","listen":"127.0.0.1:0","config":base64,"tokens":base64,"traffic":TEXT}
+//         + descriptor; TEXT: JSON of host/traffic.h
 //     {"op":"ps"}   {"op":"inspect","name":…}   {"op":"stop","name":…,"grace_ms":10000}
 //     {"op":"events","name":…,"after":0,"limit":1000}   {"op":"tokens","name":…,"list":base64}
 // Answers: {"ok":true,…} or {"ok":false,"error":{"code","id","detail","remedy"}}.
 // Bounds: kMaxRequestLine, kMaxAnswerLine.
 // Errors: kMalformed host.request.syntax, host.request.key; kUnsupported host.request.op;
-//         kInvalidArgument host.name; kMalformed host.answer.syntax
+//         kInvalidArgument host.name; kMalformed host.traffic; kMalformed host.answer.syntax
 #pragma once
 
 #include <chrono>
@@ -20,6 +21,7 @@
 
 #include "base/bytes.h"
 #include "host/reported.h"
+#include "host/traffic.h"
 
 namespace gateway::host {
 
@@ -35,6 +37,7 @@ struct RunRequest {
   std::string listen = "127.0.0.1:0";
   Bytes config;
   Bytes tokens;
+  Traffic traffic;
 };
 struct PsRequest {};
 struct InspectRequest {

@@ -1,5 +1,7 @@
 #include "host/daemon.h"
 
+#include <sys/resource.h>
+
 #include <unistd.h>
 
 #include <algorithm>
@@ -191,6 +193,23 @@ Outcome<std::shared_ptr<Keeper>> Daemon::reserve(const RunRequest& request, cons
   return keeper;
 }
 
+namespace {
+
+// Each connection takes two descriptors of the shim's; a promise that the host cannot keep is none.
+Status check_connections(std::uint32_t wanted) {
+  constexpr rlim_t kOwn = 256;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max == RLIM_INFINITY) return {};
+  const rlim_t room = files.rlim_max > kOwn ? (files.rlim_max - kOwn) / 2 : 0;
+  if (wanted <= room) return {};
+  return fail(ErrorCode::kUnavailable, "host.connections",
+              "the enclave wants " + std::to_string(wanted) + " connections, and this host has descriptors for " +
+                  std::to_string(room),
+              "ask for fewer with --connections, or give gatewayd more: ulimit -Hn, LimitNOFILE= of its unit");
+}
+
+}  // namespace
+
 Result<EnclaveRecord> Daemon::allocate(const RunRequest& request, const StoredImage& image, Driver& driver) {
   std::vector<Allocation> running;
   std::set<std::uint32_t> slots;
@@ -222,6 +241,9 @@ Result<EnclaveRecord> Daemon::allocate(const RunRequest& request, const StoredIm
   record.start_timeout_ms = (kStartAllowance + (readiness ? readiness->timeout : Duration(0))).count();
   // Connections wait in the enclave's own backlog beyond its limit; the forwarder allows as many again.
   record.max_connections = std::min<std::uint32_t>(2 * description.limits.max_connections + 64, 1'000'000);
+  record.traffic = request.traffic;
+  if (request.traffic.connections != 0) record.max_connections = request.traffic.connections;
+  GATEWAY_TRY(check_connections(record.max_connections));
   record.created_at = clock_.now();
   return record;
 }

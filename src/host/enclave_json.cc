@@ -29,6 +29,10 @@ boost::json::object memory_json(const KeeperView& view) {
   return memory;
 }
 
+boost::json::value traffic_json(const Traffic& traffic) {
+  return codec::parse_json(encode_traffic(traffic), {}).value_or(nullptr);
+}
+
 boost::json::object enclave_json(const KeeperView& view, Detail detail) {
   const auto& record = view.record;
   const auto& status = view.status;
@@ -43,6 +47,8 @@ boost::json::object enclave_json(const KeeperView& view, Detail detail) {
       {"enclave_pid", status.enclave_pid},
       {"memory", memory_json(view)},
       {"cpus", std::move(cpus)},
+      {"max_connections", record.max_connections},
+      {"traffic", traffic_json(record.traffic)},
       {"restarts", record.restarts},
       {"connections", view.over() ? 0 : status.connections},
       {"created_at", to_rfc3339(record.created_at)},

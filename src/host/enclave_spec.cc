@@ -74,6 +74,7 @@ std::string encode_spec(const EnclaveSpec& spec) {
                                  spec.ids.spare_gid}},
       {"start_timeout_ms", spec.start_timeout.count()},
       {"max_connections", spec.max_connections},
+      {"traffic", encode_traffic(spec.traffic)},
       {"egress", egress_json(spec.egress)},
   });
 }
@@ -105,6 +106,8 @@ Result<EnclaveSpec> parse_spec(std::string_view json) {
   GATEWAY_ASSIGN(const std::uint64_t timeout, fields.number("start_timeout_ms", kMaxStartTimeoutMs));
   spec.start_timeout = std::chrono::milliseconds(timeout);
   GATEWAY_ASSIGN(spec.max_connections, fields.number("max_connections", 1'000'000));
+  GATEWAY_ASSIGN(const std::string traffic, fields.text("traffic", 4096));
+  GATEWAY_ASSIGN(spec.traffic, parse_traffic(traffic));
   GATEWAY_ASSIGN(std::optional<JsonFields> egress, fields.object_or_null("egress"));
   if (!egress) return fail(ErrorCode::kMalformed, "host.spec.key", "\"egress\" must be an object");
   GATEWAY_ASSIGN(spec.egress, read_egress(*std::move(egress)));

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "host/egress_config.h"
 #include "host/kernel_ids.h"
+#include "host/traffic.h"
 
 namespace gateway::host {
 
@@ -34,6 +35,7 @@ struct EnclaveSpec {
   KernelIds ids;             // as the driver chose for the slot
   std::chrono::milliseconds start_timeout{120'000};
   std::size_t max_connections = 8192;
+  Traffic traffic;
   EgressConfig egress;
 };
 

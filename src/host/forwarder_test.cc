@@ -16,6 +16,7 @@
 #include "crypto/random.h"
 #include "host/unix_socket.h"
 #include "net/address.h"
+#include "net/proxy_protocol.h"
 
 namespace gateway::host {
 namespace {
@@ -296,6 +297,71 @@ TEST_F(ForwarderTest, LetsClientsBeyondTheLimitWaitTheirTurn) {
   const auto to_third = accept();
   send_all(third.get(), as_bytes("my turn"));
   EXPECT_EQ(read_some(to_third.get()), "my turn");
+}
+
+// Half a megabyte at a megabyte a second, with a small burst: about half a second, whoever else wants the same.
+TEST_F(ForwarderTest, KeepsToItsBandwidthEachWayAndSharesItEvenly) {
+  constexpr std::size_t kSize = 256UZ * 1024;
+  start(128, {.in = {.per_second = 1 << 20, .burst = 64 << 10}, .out = {.per_second = 1 << 20, .burst = 64 << 10}});
+  for (const bool inwards : {true, false}) {
+    const auto begun = std::chrono::steady_clock::now();
+    std::vector<net::Descriptor> clients;
+    std::vector<net::Descriptor> servers;
+    std::vector<std::thread> senders;
+    std::vector<std::chrono::milliseconds> took(2);
+    for (std::size_t i = 0; i < 2; ++i) {
+      clients.push_back(connect());
+      servers.push_back(accept());
+    }
+    for (std::size_t i = 0; i < 2; ++i) {
+      const int from = (inwards ? clients : servers)[i].get();
+      senders.emplace_back([from] {
+        send_all(from, Bytes(kSize, 7));
+        ::shutdown(from, SHUT_WR);
+      });
+    }
+    std::vector<std::thread> readers;
+    for (std::size_t i = 0; i < 2; ++i) {
+      const int to = (inwards ? servers : clients)[i].get();
+      readers.emplace_back([&, i, to] {
+        EXPECT_EQ(read_to_end(to).value_or(Bytes{}).size(), kSize);
+        took[i] = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun);
+      });
+    }
+    for (std::thread& each : senders) each.join();
+    for (std::thread& each : readers) each.join();
+    // (512 - 64) KiB at 1 MiB a second. Upper bounds are a noisy machine's business.
+    EXPECT_GE(std::max(took[0], took[1]).count(), 380);
+    EXPECT_GE(std::min(took[0], took[1]).count(), 200) << "one of the two had it all to itself";
+  }
+}
+
+TEST_F(ForwarderTest, ResetsASourceThatConnectsTooOften) {
+  start(128, {.per_source = {.per_second = 1, .burst = 3}});
+  std::vector<net::Descriptor> clients;
+  int served = 0;
+  for (int i = 0; i < 10; ++i) {
+    clients.push_back(connect());
+    pollfd closed{clients.back().get(), POLLIN, 0};
+    if (::poll(&closed, 1, 100) == 0) ++served;
+  }
+  EXPECT_GE(served, 3);
+  EXPECT_LE(served, 5);
+}
+
+TEST_F(ForwarderTest, SaysWhoseConnectionItIs) {
+  start(128, {.client_address = true});
+  const auto client = connect();
+  send_all(client.get(), as_bytes("hello"));
+  const auto server = accept();
+  std::string got = read_some(server.get());
+  while (got.size() < 33) got += read_some(server.get());
+  const auto header = net::parse_proxy_header(as_bytes(got));
+  ASSERT_TRUE(header && *header);
+  ASSERT_TRUE((*header)->from);
+  EXPECT_EQ((*header)->from->address.to_string(), "127.0.0.1");
+  EXPECT_EQ((*header)->from->port, *net::local_port(client.get()));
+  EXPECT_EQ(got.substr((*header)->size), "hello");
 }
 
 TEST_F(ForwarderTest, TriesAgainWhenTheEnclavesBacklogIsFull) {

@@ -33,6 +33,7 @@ EnclaveSpec spec_of(const EnclaveRecord& record, const StoredImage& image) {
   spec.slot = record.slot;
   spec.start_timeout = milliseconds(record.start_timeout_ms);
   spec.max_connections = record.max_connections;
+  spec.traffic = record.traffic;
   return spec;
 }
 

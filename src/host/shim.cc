@@ -90,6 +90,10 @@ class Shim {
   void start_forwarding() {
     ForwarderLimits limits;
     limits.max_connections = parts_.spec.max_connections;
+    limits.in = parts_.spec.traffic.in;
+    limits.out = parts_.spec.traffic.out;
+    limits.per_source = parts_.spec.traffic.per_source;
+    limits.client_address = parts_.spec.traffic.client_address;
     forwarder_ = std::make_unique<Forwarder>(
         loop_, std::move(parts_.listener), [this] { return parts_.machine->connect(Door::kIngress); }, limits);
   }

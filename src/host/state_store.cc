@@ -9,7 +9,7 @@
 namespace gateway::host {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 constexpr int kBusyTimeoutMs = 5000;
 constexpr const char* kSchema = R"(
 CREATE TABLE enclaves (
@@ -28,10 +28,16 @@ CREATE TABLE enclaves (
   restarts INTEGER NOT NULL,
   start_timeout_ms INTEGER NOT NULL,
   max_connections INTEGER NOT NULL,
-  created_at_ms INTEGER NOT NULL
+  created_at_ms INTEGER NOT NULL,
+  traffic TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 )";
+
+// From what an earlier release wrote.
+constexpr const char* kFromVersion1 =
+    "BEGIN IMMEDIATE; ALTER TABLE enclaves ADD COLUMN traffic TEXT NOT NULL DEFAULT '{}'; PRAGMA user_version = 2; "
+    "COMMIT;";
 
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
@@ -138,6 +144,7 @@ EnclaveRecord record_from(sqlite3_stmt* row) {
   record.start_timeout_ms = sqlite3_column_int64(row, 13);
   record.max_connections = static_cast<std::uint32_t>(sqlite3_column_int64(row, 14));
   record.created_at = Time(std::chrono::milliseconds(sqlite3_column_int64(row, 15)));
+  record.traffic = parse_traffic(text_column(row, 16)).value_or(Traffic{});
   return record;
 }
 
@@ -165,6 +172,7 @@ Result<StateStore> StateStore::open(const std::string& path) {
     GATEWAY_TRY(execute(opened, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"));
     GATEWAY_ASSIGN(const int version, schema_version(opened));
     if (version == 0) return execute(opened, (std::string("BEGIN IMMEDIATE;") + kSchema + "COMMIT;").c_str());
+    if (version == 1) return execute(opened, kFromVersion1);
     if (version == kSchemaVersion) return {};
     return fail(ErrorCode::kUnsupported, "host.state.version",
                 "the state in " + path + " has version " + std::to_string(version) + ", this daemon knows " +
@@ -181,9 +189,10 @@ Result<std::vector<EnclaveRecord>> StateStore::all() const {
   const std::lock_guard lock(impl_->mutex);
   GATEWAY_ASSIGN(
       const Statement statement,
-      prepare(impl_->database.get(),
-              "SELECT name, platform, image_key, listen, config, tokens, memory, cpu_count, cpus, slot, desired, "
-              "pending, restarts, start_timeout_ms, max_connections, created_at_ms FROM enclaves ORDER BY name"));
+      prepare(
+          impl_->database.get(),
+          "SELECT name, platform, image_key, listen, config, tokens, memory, cpu_count, cpus, slot, desired, "
+          "pending, restarts, start_timeout_ms, max_connections, created_at_ms, traffic FROM enclaves ORDER BY name"));
   std::vector<EnclaveRecord> records;
   int step = SQLITE_ROW;
   while ((step = sqlite3_step(statement.get())) == SQLITE_ROW) records.push_back(record_from(statement.get()));
@@ -197,7 +206,7 @@ Status StateStore::put(const EnclaveRecord& record) {
                  prepare(impl_->database.get(),
                          "INSERT OR REPLACE INTO enclaves (name, platform, image_key, listen, config, tokens, memory, "
                          "cpu_count, cpus, slot, desired, pending, restarts, start_timeout_ms, max_connections, "
-                         "created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+                         "created_at_ms, traffic) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   Binder(statement.get())
       .text(record.name)
       .text(record.platform)
@@ -214,7 +223,8 @@ Status StateStore::put(const EnclaveRecord& record) {
       .number(static_cast<std::int64_t>(record.restarts))
       .number(record.start_timeout_ms)
       .number(record.max_connections)
-      .number(record.created_at.time_since_epoch().count());
+      .number(record.created_at.time_since_epoch().count())
+      .text(encode_traffic(record.traffic));
   if (sqlite3_step(statement.get()) == SQLITE_DONE) return {};
   return broken(impl_->database.get(), "the state cannot be written");
 }

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "host/traffic.h"
 
 namespace gateway::host {
 
@@ -35,6 +36,7 @@ struct EnclaveRecord {
   std::uint64_t restarts = 0;
   std::int64_t start_timeout_ms = 0;
   std::uint32_t max_connections = 0;
+  Traffic traffic;
   Time created_at{};
 };
 

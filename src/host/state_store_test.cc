@@ -119,7 +119,7 @@ TEST(StateStoreTest, RefusesAStateOfANewerVersion) {
   ASSERT_TRUE(StateStore::open(folder.file("db")).has_value());
   sqlite3* database = nullptr;
   ASSERT_EQ(sqlite3_open(folder.file("db").c_str(), &database), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(database, "PRAGMA user_version = 2", nullptr, nullptr, nullptr), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(database, "PRAGMA user_version = 3", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(database);
   const auto store = StateStore::open(folder.file("db"));
   ASSERT_FALSE(store.has_value());

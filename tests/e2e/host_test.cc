@@ -117,6 +117,25 @@ TEST_F(HostTest, KillingTheDaemonInterruptsNeitherEnclavesNorTheirClients) {
   EXPECT_FALSE(port_is_open(enclave.listen));
 }
 
+TEST_F(HostTest, AnAllocationOfTrafficIsShownAndSurvivesTheDaemon) {
+  const std::string image = site_.build_echo({.name = "claims", .ingress = "client_address = true\n"});
+  const Enclave enclave = site_.run_enclave(
+      image, "claims", {"--connections", "100", "--in", "10MiB:20MiB", "--out", "5MiB", "--client-address"});
+  EXPECT_EQ(field("claims", "/max_connections"), "100");
+  EXPECT_EQ(field("claims", "/traffic/in/rate"), "10485760");
+  EXPECT_EQ(field("claims", "/traffic/out/rate"), "5242880");
+  const auto client = RawClient::tls(enclave.listen);
+  ASSERT_NE(client, nullptr);
+  EXPECT_THAT(client->exchange(get("/headers", enclave.token)).body, HasSubstr("gateway-claimed-client: 127.0.0.1:"));
+  kill_daemon();
+  site_.start_daemon();
+  EXPECT_TRUE(becomes("claims", "/state", "ready"));
+  EXPECT_EQ(field("claims", "/traffic/in/burst"), "20971520");
+  EXPECT_EQ(site_.gateway({"stop", "claims"}).status, 0);
+  EXPECT_THAT(site_.try_run(image, "more", {"--in", "fast"}).both(), HasSubstr("host.traffic"));
+  EXPECT_THAT(site_.try_run(image, "more", {"--connections", "999999"}).both(), HasSubstr("host.connections"));
+}
+
 TEST_F(HostTest, AnOrderlyRestartOfTheDaemonLeavesEnclavesRunning) {
   const Enclave enclave = site_.run_enclave(echo_image(), "steady");
   const std::string enclave_pid = field("steady", "/enclave_pid");

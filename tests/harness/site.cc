@@ -104,8 +104,8 @@ std::string Site::build_echo(const EchoImage& image) const {
           "[ingress]\nsocket = \"/run/gateway/app.sock\"\n"
           "paths = [\"/echo\", \"/headers\", \"/stream\", \"/slow\", \"/truncate\", \"/crash\", \"/probe\", \"/tcp\", "
           "\"/udp\", "
-          "\"/env\"]\n"
-          "[slots]\nenv = [\"ECHO_GREETING\"]\n[resources]\nmemory = \"256MiB\"\ncpus = 1\n" +
+          "\"/env\"]\n" +
+          image.ingress + "[slots]\nenv = [\"ECHO_GREETING\"]\n[resources]\nmemory = \"256MiB\"\ncpus = 1\n" +
           image.more;
   const std::string spec_file = write(image.name + ".toml", spec);
   const std::string output = file(image.name + ".eif");

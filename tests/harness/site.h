@@ -66,6 +66,7 @@ class Site {
     std::string name = "echo";
     std::string kernel = "none";  // or a path
     std::string cmdline = {};     // empty: the default
+    std::string ingress = {};     // further lines of that table
     std::string more = {};        // "[limits]\nhead_timeout = \"1s\"\n"
     std::string runtime = "gateway-enclave";
   };
