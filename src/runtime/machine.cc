@@ -118,6 +118,11 @@ Status prepare_machine() {
   if (::setrlimit(RLIMIT_NOFILE, &files) != 0) return machine_fault("runtime.machine.limits", "descriptors");
   GATEWAY_ASSIGN(const auto modules, module_files(std::string(image::kModulesPath)));
   for (const std::string& path : modules) GATEWAY_TRY(load_module(path));
+  // As udev leaves it: of use only to who has a network namespace of its own to make a device in. Images without
+  // egress.tun have none.
+  if (::chmod("/dev/net/tun", 0666) != 0 && errno != ENOENT) {
+    return machine_fault("runtime.machine.modules", "/dev/net/tun cannot be opened to the workload's sandbox");
+  }
   GATEWAY_TRY(lock_modules());
   if (const int error = raise_loopback(); error != 0) {
     return machine_fault("runtime.machine.loopback", "the loopback interface stays down", error);
