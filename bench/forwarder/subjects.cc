@@ -8,11 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <thread>
 
+#include "egress/egress.h"
 #include "host/forwarder.h"
 #include "host/unix_socket.h"
 #include "net/address.h"
@@ -50,7 +53,51 @@ std::unique_ptr<Subject> start_forwarder(const std::string& folder) {
                               [&] { return host::connect_in_folder(opened->get(), "target"); }, {});
     loop.run();
   });
-  return std::make_unique<Subject>("gateway-shim's forwarder", pid, port);
+  return std::make_unique<Subject>("gateway-shim's forwarder", pid, Entrance{port, {}});
+}
+
+// Its host dials, as a real one does: here the load's server itself, so that no other process is between.
+std::unique_ptr<Subject> start_egress(const std::string& folder) {
+  std::uint16_t port = 0;
+  net::Descriptor listener = listen_anywhere(port);
+  auto door = net::listen_on({.kind = net::Address::Kind::kUnix, .host = folder + "/door"});
+  std::array<int, 2> bell{};
+  if (!door || ::pipe2(bell.data(), O_CLOEXEC) != 0) std::abort();
+  const pid_t pid = in_a_process([&] {
+    net::Loop loop;
+    egress::Outlet outlet(loop, *std::move(door), [&](std::uint16_t count) {
+      const std::string rings(count, 'd');
+      if (::write(bell[1], rings.data(), rings.size()) < 0) std::abort();
+    });
+    image::EgressDescription description;
+    description.insecure_allow = {"192.0.2.1:80"};
+    egress::Egress egress(
+        egress::Policy::make(description).value(),
+        {.loop = loop, .outlet = outlet, .tls = {}, .audit = [](const Error&, const std::string&) {}});
+    egress.open({.proxy = std::move(listener), .transparent = {}, .dns = {}, .tun = {}});
+    loop.run();
+  });
+  ::close(bell[1]);
+  std::thread([from = net::Descriptor(bell[0]), where = folder + "/door"] {
+    for (char ring = 0; ::read(from.get(), &ring, 1) == 1;) {
+      auto link = net::connect_to({.kind = net::Address::Kind::kUnix, .host = where}, 1'000);
+      if (!link) continue;
+      std::thread([socket = *std::move(link)] {
+        ::fcntl(socket.get(), F_SETFL, 0);
+        Bytes request;
+        for (std::size_t used = 0; used == 0;) {
+          std::uint8_t byte = 0;
+          if (::recv(socket.get(), &byte, 1, 0) != 1) return;
+          request.push_back(byte);
+          if (!net::take_egress(request, used)) return;
+        }
+        const Bytes answer = net::encode_egress(0, {});
+        if (::send(socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL) < 0) return;
+        serve(socket);
+      }).detach();
+    }
+  }).detach();
+  return std::make_unique<Subject>(kEgressName, pid, Entrance{port, "CONNECT 192.0.2.1:80 HTTP/1.1\r\n\r\n"});
 }
 
 std::unique_ptr<Subject> start_proxyd(const std::string& target) {
@@ -63,7 +110,7 @@ std::unique_ptr<Subject> start_proxyd(const std::string& target) {
     ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
     ::execl(kProxyd, kProxyd, target.c_str(), static_cast<char*>(nullptr));
   });
-  return std::make_unique<Subject>("systemd-socket-proxyd", pid, port);
+  return std::make_unique<Subject>("systemd-socket-proxyd", pid, Entrance{port, {}});
 }
 
 std::unique_ptr<Subject> start_haproxy(const std::string& folder, const std::string& target, bool splice) {
@@ -81,7 +128,7 @@ std::unique_ptr<Subject> start_haproxy(const std::string& folder, const std::str
     ::dup2(nothing, 2);
     ::execl(kHaproxy, kHaproxy, "-db", "-f", file.c_str(), static_cast<char*>(nullptr));
   });
-  return std::make_unique<Subject>(splice ? "HAProxy, splicing" : "HAProxy", pid, port);
+  return std::make_unique<Subject>(splice ? "HAProxy, splicing" : "HAProxy", pid, Entrance{port, {}});
 }
 
 bool installed(const char* program) {
@@ -107,6 +154,7 @@ std::chrono::nanoseconds Subject::cpu() const {
 std::vector<std::unique_ptr<Subject>> start_subjects(const std::string& folder, const std::string& target) {
   std::vector<std::unique_ptr<Subject>> subjects;
   subjects.push_back(start_forwarder(folder));
+  subjects.push_back(start_egress(folder));
   if (installed(kProxyd)) subjects.push_back(start_proxyd(target));
   if (installed(kHaproxy)) {
     subjects.push_back(start_haproxy(folder, target, false));

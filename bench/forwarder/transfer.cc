@@ -57,31 +57,28 @@ bool send_order(int to, const Order& order) {
   return send_all(to, bytes.data(), bytes.size());
 }
 
-void serve(const net::Descriptor& client) {
-  std::array<char, 9> bytes{};
-  if (::recv(client.get(), bytes.data(), bytes.size(), MSG_WAITALL) != static_cast<ssize_t>(bytes.size())) return;
-  std::uint64_t size = 0;
-  std::memcpy(&size, bytes.data() + 1, sizeof size);
-  if (bytes[0] == 'd') {
-    send_many(client.get(), size);
-  } else if (bytes[0] == 'u') {
-    if (receive_many(client.get(), size)) send_many(client.get(), 1);
-  } else {
-    while (receive_many(client.get(), size) && send_many(client.get(), size)) {
-    }
+bool go_in(int socket, const std::string& preface) {
+  if (preface.empty()) return true;
+  if (!send_all(socket, preface.data(), preface.size())) return false;
+  std::string answer;
+  for (char byte = 0; !answer.ends_with("\r\n\r\n"); answer.push_back(byte)) {
+    if (::recv(socket, &byte, 1, 0) != 1) return false;
   }
+  return answer.starts_with("HTTP/1.1 200");
 }
 
-net::Descriptor connect(std::uint16_t port) {
+net::Descriptor connect(const Entrance& entrance) {
   net::Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(port);
+  address.sin_port = htons(entrance.port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   for (int i = 0; i < 200; ++i) {
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+      return go_in(socket.get(), entrance.preface) ? std::move(socket) : net::Descriptor();
+    }
     ::usleep(10'000);
   }
   return {};
@@ -102,6 +99,21 @@ bool on_each(unsigned connections, Each each) {
 
 }  // namespace
 
+void serve(const net::Descriptor& client) {
+  std::array<char, 9> bytes{};
+  if (::recv(client.get(), bytes.data(), bytes.size(), MSG_WAITALL) != static_cast<ssize_t>(bytes.size())) return;
+  std::uint64_t size = 0;
+  std::memcpy(&size, bytes.data() + 1, sizeof size);
+  if (bytes[0] == 'd') {
+    send_many(client.get(), size);
+  } else if (bytes[0] == 'u') {
+    if (receive_many(client.get(), size)) send_many(client.get(), 1);
+  } else {
+    while (receive_many(client.get(), size) && send_many(client.get(), size)) {
+    }
+  }
+}
+
 LoadServer::LoadServer(net::Descriptor listener) : listener_(std::move(listener)) {
   thread_ = std::thread([this] {
     for (;;) {
@@ -117,10 +129,10 @@ LoadServer::~LoadServer() {
   thread_.join();
 }
 
-bool transfer(std::uint16_t port, Direction direction, std::uint64_t bytes, unsigned connections) {
+bool transfer(const Entrance& entrance, Direction direction, std::uint64_t bytes, unsigned connections) {
   const std::uint64_t share = bytes / connections;
   return on_each(connections, [&] {
-    const net::Descriptor socket = connect(port);
+    const net::Descriptor socket = connect(entrance);
     if (direction == Direction::kDown) {
       return send_order(socket.get(), {'d', share}) && receive_many(socket.get(), share);
     }
@@ -128,9 +140,9 @@ bool transfer(std::uint16_t port, Direction direction, std::uint64_t bytes, unsi
   });
 }
 
-bool exchange(std::uint16_t port, std::uint64_t size, unsigned rounds, unsigned connections) {
+bool exchange(const Entrance& entrance, std::uint64_t size, unsigned rounds, unsigned connections) {
   return on_each(connections, [&] {
-    const net::Descriptor socket = connect(port);
+    const net::Descriptor socket = connect(entrance);
     bool good = send_order(socket.get(), {'e', size});
     for (unsigned i = 0; i < rounds / connections && good; ++i) {
       good = send_many(socket.get(), size) && receive_many(socket.get(), size);

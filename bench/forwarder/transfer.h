@@ -23,8 +23,17 @@ class LoadServer {
   std::thread thread_;
 };
 
+// One connection of the server's, to its end.
+void serve(const net::Descriptor& client);
+
+// Where a client goes in, and what it says first; an answer to that ends with an empty line.
+struct Entrance {
+  std::uint16_t port = 0;
+  std::string preface;
+};
+
 // All return false when a byte went missing.
-bool transfer(std::uint16_t port, Direction direction, std::uint64_t bytes, unsigned connections);
-bool exchange(std::uint16_t port, std::uint64_t size, unsigned rounds, unsigned connections);
+bool transfer(const Entrance& entrance, Direction direction, std::uint64_t bytes, unsigned connections);
+bool exchange(const Entrance& entrance, std::uint64_t size, unsigned rounds, unsigned connections);
 
 }  // namespace gateway::bench
