@@ -17,6 +17,9 @@ void Resolver::resolve(const std::string& name, DnsType type, Done done, bool ow
     return done(still(known->second));
   }
   auto& waiting = asked_[key];
+  if (waiting.size() >= kMaxWaiting) {
+    return done(fail(ErrorCode::kLimitExceeded, "egress.busy", "too many wait for this name already"));
+  }
   waiting.push_back(std::move(done));
   if (waiting.size() > 1) return;
   const auto random = crypto::random_array<2>();

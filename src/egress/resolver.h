@@ -2,7 +2,7 @@
 //
 // The host answers, so an answer is hostile: it can lead a listed name to any address but those that are nobody's to
 // reach (net::IpAddress::special), and it can do so only for names on the list. What TLS then proves is worth more.
-// Bounds: kMaxBindings addresses; answers last at least kLeastLife and at most kMostLife.
+// Bounds: kMaxBindings addresses; kMaxWaiting for one name; answers last at least kLeastLife and at most kMostLife.
 // Errors: kPolicyRejected egress.name_unlisted, egress.address_special; kUnavailable egress.no_address, and the
 // outlet's;
 //         kMalformed egress.dns
@@ -21,6 +21,7 @@ namespace gateway::egress {
 class Resolver {
  public:
   static constexpr std::size_t kMaxBindings = 4096;
+  static constexpr std::size_t kMaxWaiting = 1024;  // for one name
   static constexpr std::chrono::seconds kLeastLife{10};
   static constexpr std::chrono::hours kMostLife{1};
   struct Resolved {

@@ -9,7 +9,7 @@
 #include <array>
 #include <cstring>
 #include <fstream>
-#include <thread>
+#include <utility>
 
 #include "host/packet_stack.h"
 #include "net/address.h"
@@ -76,7 +76,10 @@ class EgressWay {
  public:
   using Handle = std::list<std::unique_ptr<EgressWay>>::iterator;
   EgressWay(Egress& owner, net::Descriptor link) : owner_(owner), link_(std::move(link)) {}
-  ~EgressWay() { *alive_ = false; }
+  ~EgressWay() {
+    *alive_ = false;
+    if (bridge_) --owner_.bridges_;
+  }
   EgressWay(const EgressWay&) = delete;
   EgressWay& operator=(const EgressWay&) = delete;
 
@@ -164,27 +167,25 @@ class EgressWay {
     other_source_->want(true, false);
   }
 
-  // The instance's metadata service may take its time; the loop does not wait for it.
   void credentials() {
-    std::thread([loop = &owner_.loop_, config = owner_.config_, this, alive = alive_] {
-      auto fetched = fetch_aws_credentials(config);
-      loop->post([this, alive, fetched = std::move(fetched)] {
-        if (!*alive) return;
-        if (!fetched) return answer_and_close(net::EgressStatus::kNotOffered);
-        answer(net::EgressStatus::kOk, *fetched);
-        close();
-      });
-    }).detach();
+    owner_.credentials([this, alive = alive_](const Result<Bytes>& fetched) {
+      if (!*alive) return;
+      if (!fetched) return answer_and_close(net::EgressStatus::kNotOffered);
+      answer(net::EgressStatus::kOk, *fetched);
+      close();
+    });
   }
 
   void packets() {
     if (!owner_.config_.packets) return answer_and_close(net::EgressStatus::kNotOffered);
+    if (owner_.bridges_ > 0) return answer_and_close(net::EgressStatus::kBusy);
     auto stack = PacketStack::start();
     if (!stack) return answer_and_close(net::EgressStatus::kUnreachable);
     if (!answer(net::EgressStatus::kOk, {})) return close();
     timer_->disarm();
     link_source_.reset();
     bridge_ = std::make_unique<PacketBridge>(owner_.loop_, std::move(link_), *std::move(stack), [this] { gone(); });
+    ++owner_.bridges_;
     bridge_->start();
   }
 
@@ -260,7 +261,30 @@ Status check_egress_config(const EgressConfig& config) {
 Egress::Egress(net::Loop& loop, EgressConfig config, Connect connect, const EgressLimits& limits)
     : loop_(loop), config_(std::move(config)), connect_(std::move(connect)), limits_(limits), share_(loop) {}
 
-Egress::~Egress() = default;
+Egress::~Egress() {
+  life_.reset();
+  if (fetching_.joinable()) fetching_.join();
+}
+
+// The instance's metadata service may take its time; the loop does not wait for it.
+void Egress::credentials(Credentials taken) {
+  static constexpr std::chrono::seconds kKept{60};
+  static constexpr std::chrono::seconds kRetry{1};
+  if (fetched_ && loop_.now() < fetched_until_) return taken(*fetched_);
+  waiting_.push_back(std::move(taken));
+  if (waiting_.size() > 1) return;
+  if (fetching_.joinable()) fetching_.join();  // it has posted already
+  fetching_ = std::thread([this, loop = &loop_, config = config_, life = std::weak_ptr(life_)] {
+    auto fetched = std::make_shared<Result<Bytes>>(fetch_aws_credentials(config));
+    loop->post([this, life, fetched] {
+      if (life.expired()) return;
+      fetched_ = std::move(*fetched);
+      fetched_until_ = loop_.now() + (*fetched_ ? kKept : kRetry);
+      const auto waiting = std::exchange(waiting_, {});
+      for (const Credentials& each : waiting) each(*fetched_);
+    });
+  });
+}
 
 void Egress::dial(std::uint16_t count) {
   for (std::uint16_t i = 0; i < count && ways_.size() < limits_.max_connections && config_.offered; ++i) {

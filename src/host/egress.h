@@ -2,13 +2,15 @@
 // far as this host's own list allows. It can refuse and it can lie; it cannot widen.
 //
 // Input:  the enclave's requests, untrusted: bounded, and on this host's list or refused.
-// Bounds: EgressLimits. Threads: everything on the loop's own, but credentials, which have one.
+// Bounds: EgressLimits; one network stack and one fetch of credentials at a time. Threads: everything on the loop's
+// own, but a fetch of credentials, which has one.
 #pragma once
 
 #include <functional>
 #include <list>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "host/egress_config.h"
@@ -44,6 +46,9 @@ class Egress {
   Egress(net::Loop& loop, EgressConfig config, Connect connect, const EgressLimits& limits);
   bool allows(const net::EgressTarget& target) const;
   void closed(std::list<std::unique_ptr<class EgressWay>>::iterator way);
+  // For a way that asks; one fetch at a time, kept for a while, whatever an enclave asks.
+  using Credentials = std::function<void(const Result<Bytes>&)>;
+  void credentials(Credentials taken);
 
   net::Loop& loop_;
   EgressConfig config_;
@@ -54,6 +59,11 @@ class Egress {
   net::RelayShare share_;
   std::list<std::unique_ptr<class EgressWay>> ways_;
   std::list<std::unique_ptr<class EgressWay>> gone_;
+  std::size_t bridges_ = 0;
+  std::vector<Credentials> waiting_;
+  std::optional<Result<Bytes>> fetched_;
+  std::chrono::steady_clock::time_point fetched_until_{};
+  std::thread fetching_;
   std::shared_ptr<int> life_ = std::make_shared<int>(0);
 };
 

@@ -19,6 +19,7 @@ struct Enclave::Impl {
 
   Status set_up(attester::Attester& attester, EnclaveChannels channels, const std::string& root);
   Status make_ways_out(attester::Attester& attester, net::Descriptor egress, const std::string& root);
+  WaysOutMetrics ways_metrics() const;
   void open_doors(SandboxDoors doors);
   void close_doors();
   void make_workload(const std::string& root);
@@ -45,6 +46,7 @@ struct Enclave::Impl {
   std::unique_ptr<server::Server> server;
   std::unique_ptr<net::Timer> drain_timer;
   Duration workload_grace{};
+  std::chrono::steady_clock::time_point told_of_egress{};
   bool said_ready = false;
   bool stopping = false;
   bool workload_stopping = false;
@@ -90,6 +92,10 @@ Result<std::vector<crypto::Certificate>> read_roots(const std::string& path) {
               "name a PEM file that is in the image's root file system");
 }
 
+WaysOutMetrics Enclave::Impl::ways_metrics() const {
+  return {.egress = egress ? &egress->metrics() : nullptr, .kms = kms ? &kms->metrics() : nullptr};
+}
+
 Status Enclave::Impl::make_ways_out(attester::Attester& attester, net::Descriptor door, const std::string& root) {
   const image::Description& description = booted.description;
   GATEWAY_ASSIGN(egress::Policy policy, egress::Policy::make(description.egress));
@@ -107,6 +113,10 @@ Status Enclave::Impl::make_ways_out(attester::Attester& attester, net::Descripto
   // Into the enclave's own log, by name; to the host by number alone: the workload chose the name.
   const auto audit = [this](const Error& why, const std::string& wanted) {
     logs.append(as_bytes("[gateway] " + std::string(why.id()) + " " + wanted + "\n"));
+    const auto now = loop.now();
+    if (now - told_of_egress < std::chrono::seconds(1))
+      return;  // a workload that is refused often says it by the metrics
+    told_of_egress = now;
     log::info("egress.not_opened", {{"why", why.id()}});
   };
   egress = std::make_unique<egress::Egress>(
@@ -160,9 +170,9 @@ Status Enclave::Impl::make_server(net::Descriptor ingress) {
                                                           .workload_ready = [this] { return workload->ready(); },
                                                           .metrics =
                                                               [this] {
-                                                                return write_metrics(server->metrics(),
-                                                                                     evidence->metrics(),
-                                                                                     workload->metrics(), admission);
+                                                                return write_metrics(
+                                                                    server->metrics(), evidence->metrics(),
+                                                                    workload->metrics(), admission, ways_metrics());
                                                               }});
   const channel::ServerIdentity& tls = booted.identity.tls;
   GATEWAY_ASSIGN(channel::TlsContext context,

@@ -79,8 +79,27 @@ void write_callers(Exposition& out, const Admission& admission) {
 
 }  // namespace
 
+namespace {
+
+void write_egress(Exposition& out, const egress::EgressMetrics& egress) {
+  out.single("gateway_egress_opened_total", "counter", "Connections of the workload that reached their destination.",
+             egress.opened);
+  out.single("gateway_egress_refused_total", "counter", "What the image's list refused: connections, names, packets.",
+             egress.refused);
+  out.single("gateway_egress_failed_total", "counter", "What the list allows and could not be reached.", egress.failed);
+  out.single("gateway_egress_connections", "gauge", "Connections of the workload, now.", egress.open);
+}
+
+void write_kms(Exposition& out, const KmsMetrics& kms) {
+  out.single("gateway_kms_calls_total", "counter", "Calls that went to KMS.", kms.calls);
+  out.single("gateway_kms_refused_total", "counter", "Calls that the image does not allow.", kms.refused);
+  out.single("gateway_kms_failed_total", "counter", "Calls that KMS, the host or the network failed.", kms.failed);
+}
+
+}  // namespace
+
 Bytes write_metrics(const server::ServerMetrics& server, const EvidenceMetrics& evidence,
-                    const WorkloadMetrics& workload, const Admission& admission) {
+                    const WorkloadMetrics& workload, const Admission& admission, const WaysOutMetrics& ways) {
   Exposition out;
   write_server(out, server);
   out.single("gateway_attestation_requests_total", "counter", "Requests for evidence.", evidence.requests);
@@ -96,6 +115,8 @@ Bytes write_metrics(const server::ServerMetrics& server, const EvidenceMetrics& 
              static_cast<std::uint64_t>(
                  std::chrono::floor<std::chrono::seconds>(admission.not_after()).time_since_epoch().count()));
   write_callers(out, admission);
+  if (ways.egress != nullptr) write_egress(out, *ways.egress);
+  if (ways.kms != nullptr) write_kms(out, *ways.kms);
   return out.take();
 }
 

@@ -3,8 +3,10 @@
 // Spec: Prometheus text exposition format 0.0.4.
 #pragma once
 
+#include "egress/passage.h"
 #include "runtime/admission.h"
 #include "runtime/evidence.h"
+#include "runtime/kms_service.h"
 #include "server/server.h"
 
 namespace gateway::runtime {
@@ -18,7 +20,12 @@ struct WorkloadMetrics {
 
 inline constexpr std::string_view kMetricsMediaType = "text/plain; version=0.0.4; charset=utf-8";
 
+struct WaysOutMetrics {  // absent: the image has none
+  const egress::EgressMetrics* egress = nullptr;
+  const KmsMetrics* kms = nullptr;
+};
+
 Bytes write_metrics(const server::ServerMetrics& server, const EvidenceMetrics& evidence,
-                    const WorkloadMetrics& workload, const Admission& admission);
+                    const WorkloadMetrics& workload, const Admission& admission, const WaysOutMetrics& ways = {});
 
 }  // namespace gateway::runtime

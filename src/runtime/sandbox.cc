@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "net/address.h"
 
@@ -162,7 +163,7 @@ void Sandbox::on_report(ReceivedReport received) {
       start_timer_->disarm();
       started_ = true;
       shared_ = std::move(received.descriptor);
-      if (events_.started) events_.started(std::move(doors_));
+      if (events_.started) events_.started(std::exchange(doors_, {}));
       return;
     case SandboxMessage::kDoor:
       doors_[static_cast<SandboxDoor>(received.report.first)] = std::move(received.descriptor);
