@@ -147,7 +147,6 @@ Result<DnsQuestion> parse_dns_query(ByteView message) {
   Head head;
   DnsQuestion out;
   std::uint16_t cls = 0;
-  ByteView wire;
   if (!read_head(reader, head) || (head.flags & (kResponse | kOpcode)) != 0 || head.questions != 1 ||
       head.answers != 0) {
     return malformed("not a query with one question");
