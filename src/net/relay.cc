@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 #include <utility>
 
 #include "net/address.h"
@@ -53,6 +54,35 @@ std::optional<PipePool::Pipe> PipePool::take() {
 
 void PipePool::give_back(Pipe pipe) {
   if (pipes_.size() < spare_) pipes_.push_back(std::move(pipe));
+}
+
+std::chrono::nanoseconds WayBack::thread_cpu() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+void WayBack::only_copy() {
+  only_copy_ = true;
+  way_ = Way::kCopy;
+}
+
+void WayBack::carried(std::size_t bytes) {
+  bytes_ += bytes;
+  if (bytes_ < kWindow || only_copy_) return;
+  const auto at = cpu_();
+  if (windows_ < kTrials) cost_[way_ == Way::kCopy ? 1 : 0] += at - since_;
+  bytes_ = 0;
+  since_ = at;
+  ++windows_;
+  if (windows_ < kTrials) {
+    way_ = way_ == Way::kCopy ? Way::kSplice : Way::kCopy;
+  } else if (windows_ == kTrials) {
+    way_ = cost_[0] < cost_[1] ? Way::kSplice : Way::kCopy;
+  } else if (windows_ >= kSettled) {
+    windows_ = 0;
+    cost_ = {};
+  }
 }
 
 RelayShare::RelayShare(Loop& on, std::size_t spare_pipes, std::size_t pipe_size, const Rate& outward,
@@ -147,6 +177,7 @@ std::size_t Relay::allowance(Direction& direction) {
 }
 
 void Relay::use(Direction& direction, std::size_t bytes) {
+  if (&direction == &inward_) share_.way_back_.carried(bytes);
   if (share_.timer_ == nullptr) return;
   direction.pace.take(bytes);
   direction.part -= std::min<std::uint64_t>(direction.part, bytes);
@@ -170,6 +201,7 @@ void Relay::on_pace() {
 Relay::Outcome Relay::transfer(Direction& direction) {
   if (direction.finished) return Outcome::kWaiting;
   if (!direction.rest.empty()) return send(direction, direction.rest, 0);
+  if (&direction == &inward_ && direction.under_way == 0) direction.way = share_.way_back_.now();
   if (direction.way == Way::kCopy && !direction.ended) return copy(direction);
   ssize_t taken = 0;
   if (direction.under_way == 0 && !direction.ended) {
@@ -179,6 +211,11 @@ Relay::Outcome Relay::transfer(Direction& direction) {
     if (!direction.pipe) return Outcome::kReset;  // out of descriptors: better one client told than all stalled
     taken = ::splice(direction.from.socket.get(), nullptr, direction.pipe->write_end.get(), nullptr, most,
                      SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (taken < 0 && errno == EINVAL && &direction == &inward_) {
+      share_.way_back_.only_copy();
+      return Outcome::kMore;
+    }
+    if (taken < 0 && connecting(direction.from)) return Outcome::kWaiting;
     if (taken < 0) return errno == EAGAIN ? Outcome::kWaiting : errno == EINTR ? Outcome::kMore : Outcome::kReset;
     direction.ended = taken == 0;
     use(direction, static_cast<std::size_t>(taken));

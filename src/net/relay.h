@@ -1,12 +1,15 @@
 // Bytes between two sockets, both ways, never looked into.
 //
 // From the near side (TCP) to the far one (a Unix socket or vsock) by splice(2), through pipes that are borrowed only
-// while bytes are under way; back through one buffer that all relays of a loop share, with a rest of a relay's own
-// while the near side does not take it. So an idle relay costs two descriptors and no buffer, and a slow reader holds
-// up nobody but itself. Ends travel in order: a half-close is passed on after the last byte; a reset is passed on as a
-// reset and drops what was under way, as TCP would. Threads: everything on the loop's own.
+// while bytes are under way. Back in the same way, or through one buffer that all relays of a loop share, with a rest
+// of a relay's own while the near side does not take it: whichever costs this machine less. So an idle relay costs two
+// descriptors and no buffer, and a slow reader holds up nobody but itself. Ends travel in order: a half-close is passed
+// on after the last byte; a reset is passed on as a reset and drops what was under way, as TCP would. Threads:
+// everything on the loop's own.
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -38,6 +41,34 @@ class PipePool {
 
 class Relay;
 
+// How bytes go over. From TCP to a Unix socket splice(2) hands pages on and costs a fraction of a copy; the other way
+// round it depends on the machine which of the two costs up to twice the other (bench/forwarder).
+enum class Way : std::uint8_t { kSplice, kCopy };
+
+// Tries both for some megabytes, by this thread's processor time per byte, goes on with the cheaper one, and asks again
+// now and then.
+class WayBack {
+ public:
+  using Cpu = std::chrono::nanoseconds (*)();
+  explicit WayBack(Cpu cpu = thread_cpu) : cpu_(cpu), since_(cpu()) {}
+  Way now() const { return way_; }
+  void carried(std::size_t bytes);
+  void only_copy();  // the far side's kind of socket cannot be spliced from
+  static std::chrono::nanoseconds thread_cpu();
+
+ private:
+  static constexpr std::size_t kWindow = 16UZ * 1024 * 1024;
+  static constexpr unsigned kTrials = 4;     // windows, in turn
+  static constexpr unsigned kSettled = 256;  // windows until it asks again
+  Cpu cpu_;
+  Way way_ = Way::kCopy;
+  bool only_copy_ = false;
+  std::size_t bytes_ = 0;
+  unsigned windows_ = 0;
+  std::chrono::nanoseconds since_;
+  std::array<std::chrono::nanoseconds, 2> cost_{};  // of the trials: splicing, copying
+};
+
 // What the relays of one loop share: buffers, and an allocation of bandwidth.
 class RelayShare {
  public:
@@ -52,6 +83,7 @@ class RelayShare {
   Loop& loop_;
   PipePool pipes_;  // of a size that is asked for; the kernel may give less to ordinary users
   Bytes buffer_;    // bytes on their way back
+  WayBack way_back_;
   Pace outward_;
   Pace inward_;
   std::vector<Relay*> waiting_;  // for their turn of the bandwidth
@@ -74,9 +106,6 @@ class Relay {
     std::unique_ptr<Source> source;
     bool hung_up = false;  // no longer watched: reads and writes cannot block any more
   };
-  // From TCP to a Unix socket splice(2) hands pages on and costs a fraction of a copy; the other way round it costs
-  // half as much again, because TCP then sends page by page (bench/forwarder).
-  enum class Way : std::uint8_t { kSplice, kCopy };
   struct Direction {
     Side& from;
     Side& to;
